@@ -1,0 +1,207 @@
+//! API keys: who may call, and what they may do.
+//!
+//! A key is 256 random bits and is shown once. Only its digest is kept, so a
+//! stolen database opens nothing.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::paging::{Page, PageRequest};
+use crate::record::{self, Column, New, Writable};
+use crate::scopes::Scopes;
+use crate::text::Name;
+use crate::time::Timestamp;
+
+/// How every key begins.
+const PREFIX: &str = "dw_live_";
+
+/// The SHA-256 digest of a key: all that is kept of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of a key as a caller sent it.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}
+
+/// A new key. It can't be had again.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// 256 bits from the operating system.
+    fn generate() -> Result<Self> {
+        let mut bits = [0; 32];
+        getrandom::fill(&mut bits)
+            .map_err(|_| Error::Store(store::Error::Unavailable("no random numbers".to_owned())))?;
+        Ok(Self(format!(
+            "{PREFIX}{}",
+            BASE64_URL_SAFE_NO_PAD.encode(bits)
+        )))
+    }
+
+    /// The key itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+crate::record! {
+    /// An API key. The key itself is shown once, when it is made.
+    pub struct ApiKey in "api_keys", called "API key";
+    /// The writable fields of an API key.
+    pub struct ApiKeyFields;
+    read {
+        /// Its id.
+        id: Uuid,
+    }
+    write {
+        /// What it is for.
+        solid name: Name,
+        /// What it may do. A key can't grant what it lacks itself.
+        solid scopes: Scopes,
+        /// When it stops working.
+        patch expires_at: Timestamp,
+    }
+    kept {
+        /// When it was last used, to within a few seconds.
+        last_used_at: Option<Timestamp>,
+        /// Since when it no longer works.
+        revoked_at: Option<Timestamp>,
+        /// When it was made.
+        created_at: Timestamp,
+        /// When it was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+/// An API key just made, with the key itself.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CreatedApiKey {
+    /// The record.
+    #[serde(flatten)]
+    pub record: ApiKey,
+    /// The key: keep it, it is not shown again.
+    pub key: String,
+}
+
+/// A page of the keys, newest first.
+pub fn list(db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Page<ApiKey>> {
+    record::page(db, record::all(who), request)
+}
+
+/// Makes a key.
+pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<ApiKeyFields>) -> Result<CreatedApiKey> {
+    let New(fields) = input;
+    check_grant(who, fields.scopes)?;
+    let secret = Secret::generate()?;
+    let mut columns = fields.columns();
+    columns.push(Column {
+        name: "digest",
+        value: KeyDigest::of(secret.reveal()).into(),
+    });
+    let record = record::insert(tx, who, who.new_id(), columns)?;
+    Ok(CreatedApiKey {
+        record,
+        key: secret.0,
+    })
+}
+
+/// Changes the fields that are given.
+pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ApiKeyFields) -> Result<ApiKey> {
+    check_grant(who, fields.scopes)?;
+    let mut key = record::lock::<ApiKey>(tx, who, id)?;
+    let changes = fields.apply(&mut key);
+    if !changes.is_empty() {
+        key.updated_at = who.now;
+    }
+    record::update::<ApiKey>(tx, who, id, &changes, [])?;
+    Ok(key)
+}
+
+fn check_grant(who: &Caller, scopes: Option<Scopes>) -> Result<()> {
+    let excess = scopes.unwrap_or_default().without(who.scopes);
+    if excess.is_empty() {
+        return Ok(());
+    }
+    // What lacks only scopes that don't exist yet was meant as all of them.
+    Err(Error::ScopeMissing(
+        excess.names().first().copied().unwrap_or("*"),
+    ))
+}
+
+/// Revokes a key: it is refused from now on. Its record stays.
+pub fn revoke(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    let key = record::lock::<ApiKey>(tx, who, id)?;
+    if key.revoked_at.is_none() {
+        tx.execute(
+            "update api_keys set revoked_at = $3, updated_at = $3
+             where workspace_id = $1 and id = $2",
+            &store::params![who.workspace_id, id, who.now],
+        )?;
+    }
+    Ok(())
+}
+
+/// A key that was found to exist and not to be revoked.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The workspace that it opens.
+    pub workspace_id: Uuid,
+    /// The key's id.
+    pub key_id: Uuid,
+    /// The key's name.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// From when on it no longer works.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Looks up the key with that digest.
+pub fn authenticate(db: &Db<'_>, digest: KeyDigest) -> Result<Option<Credential>> {
+    Ok(db.query_opt(
+        "select workspace_id, id, name, scopes, expires_at
+         from api_keys where digest = $1 and revoked_at is null",
+        &store::params![digest],
+        |row| {
+            Ok(Credential {
+                workspace_id: row.get(0)?,
+                key_id: row.get(1)?,
+                name: row.get(2)?,
+                scopes: row.get(3)?,
+                expires_at: row.get(4)?,
+            })
+        },
+    )?)
+}
+
+/// Notes when a key was last used.
+pub fn note_use(tx: &mut Tx<'_>, workspace_id: Uuid, id: Uuid, at: Timestamp) -> Result<()> {
+    tx.execute(
+        "update api_keys set last_used_at = $3 where workspace_id = $1 and id = $2",
+        &store::params![workspace_id, id, at],
+    )?;
+    Ok(())
+}
+
+impl From<KeyDigest> for store::Value {
+    fn from(digest: KeyDigest) -> Self {
+        Self::Bytes(digest.0.to_vec())
+    }
+}

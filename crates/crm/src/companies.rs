@@ -1,0 +1,258 @@
+//! Companies: the accounts that opportunities belong to.
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::audit::{self, Entity};
+use crate::bulk::{self, Outcome, Records};
+use crate::caller::Caller;
+use crate::contacts::{Contact, read_phone};
+use crate::email::Email;
+use crate::error::Result;
+use crate::events::{self, Automations, Trigger};
+use crate::links::{Linked, Links};
+use crate::metadata::Metadata;
+use crate::opportunities;
+use crate::paging::{Page, PageRequest};
+use crate::phone::landline;
+use crate::public_ids::{self, Counter};
+use crate::record::{self, Column, New, Writable};
+use crate::search::{self, Document, Query, Search, Searchable};
+use crate::text::{Name, Notes, Text};
+use crate::time::{Moment, Timestamp};
+
+crate::record! {
+    /// A company: an account that opportunities belong to.
+    pub struct Company in "companies", called "company";
+    /// The writable fields of a company.
+    pub struct CompanyFields;
+    read {
+        /// Its id; ids sort by age.
+        id: Uuid,
+        /// Its number within the workspace, never reused: `A-001`.
+        public_id: String,
+    }
+    write {
+        /// The company's name.
+        solid name: Name,
+        /// The e-mail address.
+        patch email: Email,
+        /// The phone number; kept in E.164, read in the workspace's country.
+        patch phone: Text<64>,
+        /// The fixed line; kept in E.164, read in the workspace's country.
+        patch landline: Text<64>,
+        /// What line of business it is in.
+        patch industry: Text<255>,
+        /// Its website.
+        patch website: Text<2000>,
+        /// What kind of account it is.
+        patch account_type: Text<255>,
+        /// Notes, up to 100,000 characters.
+        patch notes: Notes,
+        /// Custom field values by their key; a PATCH replaces all of them.
+        plain metadata: Metadata,
+    }
+    kept {
+        /// When it was created.
+        created_at: Timestamp,
+        /// When it was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+impl Searchable for Company {
+    const INDEX: &'static str = "company_search";
+}
+
+crate::input! {
+    /// A new company.
+    pub struct NewCompany {
+        flatten fields: New<CompanyFields>,
+        flatten automations: Automations,
+    }
+}
+
+crate::input! {
+    /// What changes of a company.
+    pub struct CompanyUpdate {
+        flatten fields: CompanyFields,
+        flatten automations: Automations,
+    }
+}
+
+crate::input! {
+    /// A page of companies.
+    pub struct ListCompanies {
+        /// Those found by this part of their name, e-mail address or phone number.
+        optional search: Query,
+        /// Those in this line of business.
+        optional industry: Text<255>,
+        /// Those of this kind of account.
+        optional account_type: Text<255>,
+        /// Those created at this instant or later; a date means its start in UTC.
+        optional created_after: Moment,
+        /// Those created before this instant; a date means its start in UTC.
+        optional created_before: Moment,
+        flatten page: PageRequest,
+    }
+}
+
+crate::input! {
+    /// Companies to create.
+    pub struct BulkCreate {
+        /// The companies: 1 to 100, each as in POST /companies.
+        required records: Records<NewCompany>,
+        flatten automations: Automations,
+    }
+}
+
+/// A page of the companies, newest first.
+pub fn list(db: &Db<'_>, who: &Caller, input: &ListCompanies) -> Result<Page<Company>> {
+    let mut condition = record::all(who);
+    condition
+        .and_if("t.industry = ?", input.industry.clone())
+        .and_if("t.account_type = ?", input.account_type.clone())
+        .and_if(
+            "t.created_at >= ?",
+            input.created_after.map(|moment| moment.0),
+        )
+        .and_if(
+            "t.created_at < ?",
+            input.created_before.map(|moment| moment.0),
+        );
+    if let Some(query) = &input.search {
+        search::narrow::<Company>(db, who, &mut condition, query)?;
+    }
+    record::page(db, condition, input.page)
+}
+
+/// The companies found by `input`, best match first.
+pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Company>> {
+    search::search(db, who, input)
+}
+
+/// Creates a company.
+pub fn create(tx: &mut Tx<'_>, who: &Caller, input: NewCompany) -> Result<Company> {
+    let NewCompany {
+        fields: New(mut fields),
+        automations,
+    } = input;
+    read_phones(tx, who, &mut fields)?;
+    fields.metadata.get_or_insert_default();
+    let id = who.new_id();
+    let mut columns = fields.columns();
+    columns.push(Column {
+        name: "public_id",
+        value: public_ids::next(tx, who, Counter::Company)?.into(),
+    });
+    let company = record::insert::<Company>(tx, who, id, columns)?;
+    index(tx, who, &company)?;
+    events::emit(
+        tx,
+        who,
+        &automations,
+        Trigger::CustomerCreated,
+        Entity::Company,
+        id,
+        serde_json::Map::new(),
+    )?;
+    Ok(company)
+}
+
+/// Changes the fields that are given.
+pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> Result<Company> {
+    let CompanyUpdate {
+        mut fields,
+        automations,
+    } = input;
+    let mut company = record::lock::<Company>(tx, who, id)?;
+    read_phones(tx, who, &mut fields)?;
+    let changes = fields.apply(&mut company);
+    if changes.is_empty() {
+        return Ok(company);
+    }
+    company.updated_at = who.now;
+    record::update::<Company>(tx, who, id, &changes, [])?;
+    audit::log(tx, who, Entity::Company, id, &changes)?;
+    let found_by = ["name", "email", "phone", "landline"];
+    if changes
+        .iter()
+        .any(|change| found_by.contains(&change.column))
+    {
+        index(tx, who, &company)?;
+        opportunities::reindex(tx, who, "o.company_id", id)?;
+    }
+    events::emit(
+        tx,
+        who,
+        &automations,
+        Trigger::CustomerUpdated,
+        Entity::Company,
+        id,
+        events::update_data(&changes),
+    )?;
+    Ok(company)
+}
+
+/// Deletes a company; its opportunities and contacts stay.
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    record::lock::<Company>(tx, who, id)?;
+    opportunities::unlink_company(tx, who, id)?;
+    search::remove::<Company>(tx, who, id)?;
+    record::delete::<Company>(tx, who, id)
+}
+
+/// Creates companies.
+pub fn bulk_create(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    input: BulkCreate,
+) -> Result<Outcome<usize, Company>> {
+    let automations = input.automations;
+    bulk::create(tx, input.records, |tx, mut new: NewCompany| {
+        new.automations.add(&automations);
+        create(tx, who, new)
+    })
+}
+
+/// Deletes companies.
+pub fn bulk_delete(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    input: &bulk::Delete,
+) -> Result<Outcome<Uuid, ()>> {
+    bulk::each_id(tx, &input.ids, |tx, id| delete(tx, who, id))
+}
+
+fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
+    let mut document = Document::default();
+    document.text(Some(&company.name));
+    document.text(company.email.as_deref());
+    document.phone(company.phone.as_deref());
+    document.phone(company.landline.as_deref());
+    search::put::<Company>(tx, who, company.id, &company.name, document)
+}
+
+/// A company's `phone` is often its switchboard, so a fixed line is as good
+/// there as a mobile number.
+fn read_phones(tx: &Tx<'_>, who: &Caller, fields: &mut CompanyFields) -> Result<()> {
+    read_phone(tx, who, "phone", &mut fields.phone, landline)?;
+    read_phone(tx, who, "landline", &mut fields.landline, landline)
+}
+
+const EMPLOYEES: Links = Links {
+    table: "employments",
+    of: "company_id",
+    to: "contact_id",
+};
+
+/// A page of the contacts who work for a company.
+pub fn contacts(
+    db: &Db<'_>,
+    who: &Caller,
+    id: Uuid,
+    request: PageRequest,
+) -> Result<Page<Linked<Contact>>> {
+    record::check::<Company>(db, who, id)?;
+    EMPLOYEES.page(db, who, id, request)
+}

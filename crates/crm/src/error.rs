@@ -1,0 +1,116 @@
+//! What can go wrong, in the domain's words. The wire's codes and statuses are
+//! made from these in one place, outside this crate.
+
+use uuid::Uuid;
+
+/// Why an operation was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input can't be used; every offending field is named.
+    #[error("{0}")]
+    Input(#[from] Problems),
+    /// There is no such record in the caller's workspace.
+    #[error("no {what} with id {id} exists")]
+    NotFound {
+        /// The kind of record, as in "contact".
+        what: &'static str,
+        /// The id that was asked for.
+        id: Uuid,
+    },
+    /// The state of the records forbids it: a link made twice, a value taken,
+    /// a record still in use.
+    #[error("{message}")]
+    Conflict {
+        /// What stands in the way.
+        message: String,
+        /// What the caller can do about it.
+        fix: String,
+    },
+    /// The caller's key lacks a scope that this very request needs.
+    #[error("this needs the scope {0}")]
+    ScopeMissing(&'static str),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The result of a domain function.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An input error about one field.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let mut problems = Problems::default();
+        problems.invalid(field, message);
+        Self::Input(problems)
+    }
+
+    /// An input error about a required field that was left out.
+    pub fn missing(field: impl Into<String>) -> Self {
+        Self::Input(Problems {
+            missing: vec![field.into()],
+            ..Problems::default()
+        })
+    }
+
+    /// A conflict, with the way out of it.
+    pub fn conflict(message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Conflict {
+            message: message.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
+/// A field whose value can't be used, and what would be valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The field's name on the wire, with the place inside it: `tags[2].name`.
+    pub field: String,
+    /// What is wrong, to be read after the name: "must be a number".
+    pub message: String,
+}
+
+/// Everything that is wrong with an input, gathered before it is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    /// Required fields that are absent, null or blank.
+    pub missing: Vec<String>,
+    /// Fields whose value can't be used.
+    pub invalid: Vec<Problem>,
+    /// The fields that the input may have, for the caller's orientation.
+    pub known: Vec<&'static str>,
+}
+
+impl Problems {
+    /// True when nothing was found wrong.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.invalid.is_empty()
+    }
+
+    /// Notes that `field` can't be used.
+    pub fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.invalid.push(Problem {
+            field: field.into(),
+            message: message.into(),
+        });
+    }
+}
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.missing.is_empty() {
+            write!(f, "Required fields missing: {}", self.missing.join(", "))?;
+            if !self.invalid.is_empty() {
+                f.write_str("; ")?;
+            }
+        }
+        for (index, problem) in self.invalid.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{} {}", problem.field, problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,558 @@
+//! Reading a request's fields: each is taken once, every problem is gathered,
+//! and what nobody asked for is left over to be named as a warning.
+//!
+//! An input is declared with [`input!`](crate::input!), which makes the
+//! struct, the reading of it and its description from the same lines.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::{Error, Problems, Result};
+
+/// Why a value can't be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// The place inside the field, as in `[2].name`; empty for the field itself.
+    pub path: String,
+    /// To be read after the field's name: "must be a number".
+    pub message: String,
+}
+
+impl Flaw {
+    /// A flaw of the field as a whole.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            path: String::new(),
+            message: message.into(),
+        }
+    }
+
+    /// The same flaw, seen from one level further out.
+    pub fn inside(self, step: impl std::fmt::Display) -> Self {
+        Self {
+            path: format!("{step}{}", self.path),
+            message: self.message,
+        }
+    }
+}
+
+/// A type that a request's field can have.
+pub trait FromJson: Sized + JsonSchema {
+    /// Reads a value that is not null. `None` means that it counts as absent,
+    /// as a blank text does.
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw>;
+
+    /// Reads the value of a query parameter.
+    fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
+        Self::from_json(&Value::String(text.to_owned()))
+    }
+
+    /// What null stands for in a field that always has a value.
+    fn from_null() -> Result<Self, Flaw> {
+        Err(Flaw::new("must not be null"))
+    }
+}
+
+/// What a PATCH says of a field that may be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// Not mentioned.
+    #[default]
+    Keep,
+    /// `null` or blank: empty it.
+    Clear,
+    /// The new value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// The value that the field will have, given the one that it has.
+    pub fn over(self, current: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => current,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+
+    /// The new value, if one was given.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    /// True when the field was mentioned.
+    pub fn is_given(&self) -> bool {
+        !matches!(self, Self::Keep)
+    }
+}
+
+/// A group of fields that a request may have.
+pub trait Input: Sized {
+    /// Takes the fields. `None` when a problem was found, which is then noted.
+    fn read(fields: &mut Fields) -> Option<Self>;
+
+    /// Describes each field, in the order of their declaration.
+    fn describe(generator: &mut SchemaGenerator, into: &mut Vec<FieldDescription>);
+
+    /// Reads the whole of a JSON object, refusing it if anything is wrong.
+    /// Returns the names that were not asked for as well.
+    fn from_object(object: Map<String, Value>) -> Result<(Self, Vec<String>)> {
+        let mut fields = Fields::of_object(object);
+        let input = Self::read(&mut fields);
+        let unknown = fields.finish()?;
+        input
+            .map(|input| (input, unknown))
+            .ok_or_else(|| Error::Input(Problems::default()))
+    }
+}
+
+/// An input with nothing in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Input for Nothing {
+    fn read(_: &mut Fields) -> Option<Self> {
+        Some(Self)
+    }
+
+    fn describe(_: &mut SchemaGenerator, _: &mut Vec<FieldDescription>) {}
+}
+
+/// A field of an input, for the surfaces that describe it.
+#[derive(Debug, Clone)]
+pub struct FieldDescription {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it means.
+    pub description: String,
+    /// True when a request without it is refused.
+    pub required: bool,
+    /// True when `null` may be sent.
+    pub nullable: bool,
+    /// The values that it takes.
+    pub schema: Schema,
+}
+
+/// The fields of one request, from a JSON object or from a query string.
+#[derive(Debug)]
+pub struct Fields {
+    given: BTreeMap<String, Value>,
+    from_query: bool,
+    problems: Problems,
+}
+
+impl Fields {
+    /// The fields of a JSON object.
+    pub fn of_object(object: Map<String, Value>) -> Self {
+        Self {
+            given: object.into_iter().collect(),
+            from_query: false,
+            problems: Problems::default(),
+        }
+    }
+
+    /// The parameters of a query string; of one given twice the last counts.
+    pub fn of_query(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        let given = pairs
+            .into_iter()
+            .map(|(name, value)| (name, Value::String(value)))
+            .collect();
+        Self {
+            given,
+            from_query: true,
+            problems: Problems::default(),
+        }
+    }
+
+    /// Ends the reading: all problems, or the names that nothing asked for.
+    pub fn finish(self) -> Result<Vec<String>> {
+        if self.problems.is_empty() {
+            Ok(self.given.into_keys().collect())
+        } else {
+            Err(Error::Input(self.problems))
+        }
+    }
+
+    /// The problems found so far, to add those of a rule across fields.
+    pub fn problems(&mut self) -> &mut Problems {
+        &mut self.problems
+    }
+
+    /// A field without which the request makes no sense.
+    pub fn required<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
+        match self.take::<T>(name) {
+            Taken::Value(value) => Some(value),
+            Taken::Absent | Taken::Null => {
+                self.problems.missing.push(name.to_owned());
+                None
+            }
+            Taken::Flawed => None,
+        }
+    }
+
+    /// A field that may be absent or null, which are the same.
+    pub fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take::<T>(name) {
+            Taken::Value(value) => Some(Some(value)),
+            Taken::Absent | Taken::Null => Some(None),
+            Taken::Flawed => None,
+        }
+    }
+
+    /// A field that has its type's default when it is absent or null.
+    pub fn defaulted<T: FromJson + Default>(&mut self, name: &'static str) -> Option<T> {
+        self.optional(name).map(Option::unwrap_or_default)
+    }
+
+    /// A field that null or blank empties.
+    pub fn patch<T: FromJson>(&mut self, name: &'static str) -> Option<Patch<T>> {
+        match self.take::<T>(name) {
+            Taken::Value(value) => Some(Patch::Set(value)),
+            Taken::Null => Some(Patch::Clear),
+            Taken::Absent => Some(Patch::Keep),
+            Taken::Flawed => None,
+        }
+    }
+
+    /// A field that may be left out but, once given, can't be empty.
+    pub fn solid<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take::<T>(name) {
+            Taken::Value(value) => Some(Some(value)),
+            Taken::Null => {
+                self.problems.missing.push(name.to_owned());
+                None
+            }
+            Taken::Absent => Some(None),
+            Taken::Flawed => None,
+        }
+    }
+
+    /// A field that may be left out and whose type says what null means.
+    pub fn plain<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take::<T>(name) {
+            Taken::Value(value) => Some(Some(value)),
+            Taken::Null => match T::from_null() {
+                Ok(value) => Some(Some(value)),
+                Err(flaw) => {
+                    self.note(name, flaw);
+                    None
+                }
+            },
+            Taken::Absent => Some(None),
+            Taken::Flawed => None,
+        }
+    }
+
+    fn take<T: FromJson>(&mut self, name: &'static str) -> Taken<T> {
+        self.problems.known.push(name);
+        let read = match self.given.remove(name) {
+            None => return Taken::Absent,
+            Some(Value::Null) => return Taken::Null,
+            Some(Value::String(text)) if self.from_query => T::from_text(&text),
+            Some(value) => T::from_json(&value),
+        };
+        match read {
+            Ok(Some(value)) => Taken::Value(value),
+            Ok(None) => Taken::Null,
+            Err(flaw) => {
+                self.note(name, flaw);
+                Taken::Flawed
+            }
+        }
+    }
+
+    fn note(&mut self, name: &str, flaw: Flaw) {
+        self.problems
+            .invalid(format!("{name}{}", flaw.path), flaw.message);
+    }
+}
+
+enum Taken<T> {
+    Absent,
+    Null,
+    Flawed,
+    Value(T),
+}
+
+/// Declares an [`Input`]: the struct, its reading and its description.
+///
+/// Each field says how it is taken: `required`, `optional`, `defaulted`, or
+/// one of the kinds that [`record!`](crate::record!) makes; `flatten` embeds
+/// another input. A name in brackets is the wire's, where it differs.
+///
+/// ```
+/// crm::input! {
+///     /// Where a card goes.
+///     pub struct Target {
+///         /// The stage to stand in.
+///         required stage_id: uuid::Uuid,
+///         /// The company, under its old name.
+///         optional company_id ["customer_id"]: uuid::Uuid,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! input {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                $kind:ident $field:ident $([$wire:literal])? : $type:ty
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs, reason = "what is flattened is documented where it is declared")]
+        $vis struct $name {
+            $( $(#[doc = $doc])* pub $field: $crate::input_type!($kind $type), )*
+        }
+
+        impl $crate::input::Input for $name {
+            fn read(fields: &mut $crate::input::Fields) -> Option<Self> {
+                // Every field is read before any is missed, so that all
+                // problems are found at once.
+                $( let $field = $crate::input_read!(fields, $kind, $field, $type $(, $wire)?); )*
+                Some(Self { $( $field: $field?, )* })
+            }
+
+            fn describe(
+                generator: &mut $crate::schemars::SchemaGenerator,
+                into: &mut Vec<$crate::input::FieldDescription>,
+            ) {
+                $(
+                    $crate::input_describe!(
+                        generator, into, $kind, $field, $type, concat!($($doc),*) $(, $wire)?
+                    );
+                )*
+            }
+        }
+    };
+}
+
+/// The type that a field of an input has in its struct.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! input_type {
+    (required $type:ty) => { $type };
+    (defaulted $type:ty) => { $type };
+    (flatten $type:ty) => { $type };
+    (optional $type:ty) => { Option<$type> };
+    (solid $type:ty) => { Option<$type> };
+    (plain $type:ty) => { Option<$type> };
+    (patch $type:ty) => { $crate::input::Patch<$type> };
+}
+
+/// The reading of one field of an input.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! input_read {
+    ($fields:ident, flatten, $field:ident, $type:ty) => {
+        <$type as $crate::input::Input>::read($fields)
+    };
+    ($fields:ident, $kind:ident, $field:ident, $type:ty) => {
+        $fields.$kind::<$type>(stringify!($field))
+    };
+    ($fields:ident, $kind:ident, $field:ident, $type:ty, $wire:literal) => {
+        $fields.$kind::<$type>($wire)
+    };
+}
+
+/// The description of one field of an input.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! input_describe {
+    ($generator:ident, $into:ident, flatten, $field:ident, $type:ty, $doc:expr) => {
+        <$type as $crate::input::Input>::describe($generator, $into)
+    };
+    ($generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr) => {
+        $crate::input_describe!(
+            $generator,
+            $into,
+            $kind,
+            $field,
+            $type,
+            $doc,
+            stringify!($field)
+        )
+    };
+    (
+        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr,
+        $wire:expr
+    ) => {
+        $into.push($crate::input::FieldDescription {
+            name: $wire,
+            description: $doc.trim().to_owned(),
+            required: stringify!($kind) == "required",
+            nullable: matches!(stringify!($kind), "optional" | "defaulted" | "patch"),
+            schema: $generator.subschema_for::<$type>(),
+        })
+    };
+}
+
+/// Names the JSON type of a value, for a message about a wrong one.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        match value {
+            Value::Bool(value) => Ok(Some(*value)),
+            other => Err(Flaw::new(format!(
+                "must be true or false, not {}",
+                kind_of(other)
+            ))),
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
+        match text {
+            "" => Ok(None),
+            "true" | "1" => Ok(Some(true)),
+            "false" | "0" => Ok(Some(false)),
+            _ => Err(Flaw::new("must be true or false")),
+        }
+    }
+}
+
+impl FromJson for Uuid {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        match value {
+            Value::String(text) => Self::from_text(text),
+            other => Err(Flaw::new(format!(
+                "must be a UUID string, not {}",
+                kind_of(other)
+            ))),
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
+        match text.trim() {
+            "" => Ok(None),
+            text => parse_uuid(text).map(Some),
+        }
+    }
+}
+
+/// Reads a UUID in its usual form: 36 characters with hyphens, in any case.
+///
+/// # Errors
+/// The text has another form.
+pub fn parse_uuid(text: &str) -> Result<Uuid, Flaw> {
+    // `Uuid` itself reads braces, URNs and bare digits too, which clients
+    // that compare ids as text would then take for other ids.
+    (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+        .ok_or_else(|| Flaw::new("must be a UUID such as 0193d5e0-7a4b-7c3d-9e2f-1a2b3c4d5e6f"))
+}
+
+impl FromJson for i64 {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        match value {
+            Value::Number(number) => number
+                .as_i64()
+                .map(Some)
+                .ok_or_else(|| Flaw::new("must be a whole number")),
+            other => Err(Flaw::new(format!(
+                "must be a whole number, not {}",
+                kind_of(other)
+            ))),
+        }
+    }
+
+    fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
+        match text.trim() {
+            "" => Ok(None),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| Flaw::new("must be a whole number")),
+        }
+    }
+}
+
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let Value::Array(items) = value else {
+            return Err(Flaw::new(format!("must be a list, not {}", kind_of(value))));
+        };
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| {
+                let item = match item {
+                    Value::Null => T::from_null().map(Some),
+                    item => T::from_json(item),
+                };
+                item.and_then(|item| item.ok_or_else(|| Flaw::new("must not be blank")))
+                    .map_err(|flaw| flaw.inside(format_args!("[{index}]")))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
+        let parts = text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        let items = parts
+            .map(T::from_text)
+            .filter_map(Result::transpose)
+            .collect::<Result<Self, Flaw>>()?;
+        Ok((!items.is_empty()).then_some(items))
+    }
+}
+
+/// The JSON Schema of an input as a whole.
+pub fn object_schema<I: Input>(generator: &mut SchemaGenerator) -> Schema {
+    let mut fields = Vec::new();
+    I::describe(generator, &mut fields);
+    let required: Vec<_> = fields
+        .iter()
+        .filter(|field| field.required)
+        .map(|field| field.name)
+        .collect();
+    let properties: Map<_, _> = fields
+        .iter()
+        .map(|field| (field.name.to_owned(), field.described_schema()))
+        .collect();
+    schemars::json_schema!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    })
+}
+
+impl FieldDescription {
+    /// The field's schema with its description, and with null where that may
+    /// be sent.
+    pub fn described_schema(&self) -> Value {
+        let schema = self.schema.clone().to_value();
+        let mut schema = if self.nullable {
+            serde_json::json!({ "anyOf": [schema, { "type": "null" }] })
+        } else {
+            schema
+        };
+        if let Value::Object(schema) = &mut schema {
+            schema.insert("description".to_owned(), self.description.clone().into());
+        }
+        schema
+    }
+}

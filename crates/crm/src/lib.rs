@@ -1,0 +1,49 @@
+//! The sales pipeline itself: its records and its rules, as plain functions
+//! over a transaction.
+//!
+//! Nothing here knows of HTTP, of envelopes or of which engine runs below.
+//! A resource's file holds its record, its SQL and its rules together. Field
+//! names that differ between the database and the wire are mapped where the
+//! record is declared.
+
+// The macros' expansions name these.
+#[doc(hidden)]
+pub use schemars;
+
+mod migrations;
+
+pub mod api_keys;
+pub mod audit;
+pub mod bulk;
+pub mod caller;
+pub mod companies;
+pub mod contacts;
+pub mod credits;
+pub mod email;
+pub mod error;
+pub mod events;
+pub mod fold;
+pub mod input;
+pub mod links;
+pub mod metadata;
+pub mod money;
+pub mod opportunities;
+pub mod paging;
+pub mod phone;
+pub mod pipelines;
+mod public_ids;
+pub mod rank;
+pub mod record;
+pub mod scopes;
+pub mod search;
+pub mod settings;
+pub mod sql;
+pub mod stages;
+pub mod text;
+pub mod time;
+pub mod users;
+pub mod workspaces;
+
+pub use caller::{Actor, ActorKind, Caller, Ids};
+pub use error::{Error, Problem, Problems, Result};
+pub use migrations::MIGRATIONS;

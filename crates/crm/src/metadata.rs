@@ -1,0 +1,212 @@
+//! Custom field values and tags: the parts of a record that a workspace shapes
+//! itself.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::input::{Flaw, FromJson, kind_of};
+use crate::text::{Text, refuse_nul};
+
+/// Custom field values by their key.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Metadata(Map<String, Value>);
+
+impl Metadata {
+    /// The values.
+    pub fn values(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl From<Map<String, Value>> for Metadata {
+    fn from(values: Map<String, Value>) -> Self {
+        Self(values)
+    }
+}
+
+impl FromJson for Metadata {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let Value::Object(values) = value else {
+            return Err(Flaw::new(format!(
+                "must be an object, not {}",
+                kind_of(value)
+            )));
+        };
+        for (key, value) in values {
+            // Such keys are ids of custom fields in other systems; what is
+            // kept under them could never be found by its name again.
+            if Uuid::try_parse(key).is_ok() {
+                return Err(Flaw::new(
+                    "must be keyed by field names, not by UUIDs (quick_links may hold those)",
+                )
+                .inside(format_args!(".{key}")));
+            }
+            check_storable(value).map_err(|flaw| flaw.inside(format_args!(".{key}")))?;
+            refuse_nul(key)?;
+        }
+        Ok(Some(Self(values.clone())))
+    }
+
+    fn from_null() -> Result<Self, Flaw> {
+        Ok(Self::default())
+    }
+}
+
+/// Refuses what one of the engines can't keep: the NUL character, and numbers
+/// beyond what any client could read back.
+pub fn check_storable(value: &Value) -> Result<(), Flaw> {
+    match value {
+        Value::String(text) => refuse_nul(text),
+        Value::Number(number) => {
+            let text = number.to_string();
+            let magnitude = number.as_f64().map_or(f64::INFINITY, f64::abs);
+            let negligible =
+                magnitude == 0.0 && text.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
+            if text.len() > 400 || !magnitude.is_finite() || negligible {
+                return Err(Flaw::new("must be a number that a double can hold"));
+            }
+            Ok(())
+        }
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+            check_storable(item).map_err(|flaw| flaw.inside(format_args!("[{index}]")))
+        }),
+        Value::Object(values) => values.iter().try_for_each(|(key, value)| {
+            refuse_nul(key)?;
+            check_storable(value).map_err(|flaw| flaw.inside(format_args!(".{key}")))
+        }),
+        Value::Null | Value::Bool(_) => Ok(()),
+    }
+}
+
+impl JsonSchema for Metadata {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Metadata".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": true })
+    }
+}
+
+impl store::FromColumn for Metadata {
+    const EXPECTS: &'static str = "an object";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        match Value::from_cell(cell)? {
+            Value::Object(values) => Some(Self(values)),
+            _ => None,
+        }
+    }
+}
+
+impl From<Metadata> for store::Value {
+    fn from(metadata: Metadata) -> Self {
+        Self::Json(Value::Object(metadata.0))
+    }
+}
+
+/// A label on a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tag {
+    /// What it says.
+    pub name: Text<50>,
+    /// How it is shown, as a CSS colour.
+    pub color: Text<32>,
+}
+
+/// The colour of a tag that was given as a mere string.
+const TAG_COLOR: &str = "#3b82f6";
+
+/// The labels of a record; a name is there once, whatever its case.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Tags(Vec<Tag>);
+
+impl Tags {
+    /// The labels, in the order in which they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &Tag> {
+        self.0.iter()
+    }
+
+    /// Adds a label; one of the same name keeps its place and takes the colour.
+    fn add(&mut self, tag: Tag) {
+        let key = tag.name.to_lowercase();
+        match self.0.iter_mut().find(|old| old.name.to_lowercase() == key) {
+            Some(old) => old.color = tag.color,
+            None => self.0.push(tag),
+        }
+    }
+}
+
+impl FromJson for Tag {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let none = Value::Null;
+        let (name, color) = match value {
+            Value::String(_) => (value, &none),
+            Value::Object(tag) => (
+                tag.get("name").unwrap_or(&none),
+                tag.get("color").unwrap_or(&none),
+            ),
+            other => {
+                return Err(Flaw::new(format!(
+                    "must be a string or an object with name and color, not {}",
+                    kind_of(other)
+                )));
+            }
+        };
+        let name = match name {
+            Value::Null => None,
+            name => Text::from_json(name).map_err(|flaw| flaw.inside(".name"))?,
+        };
+        let color = match color {
+            Value::Null => None,
+            color => Text::from_json(color).map_err(|flaw| flaw.inside(".color"))?,
+        };
+        let default = Text::read(TAG_COLOR)?;
+        Ok(name
+            .zip(color.or(default))
+            .map(|(name, color)| Self { name, color }))
+    }
+}
+
+impl FromJson for Tags {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let given = Vec::<Tag>::from_json(value)?.unwrap_or_default();
+        let mut tags = Self::default();
+        given.into_iter().for_each(|tag| tags.add(tag));
+        Ok(Some(tags))
+    }
+
+    fn from_null() -> Result<Self, Flaw> {
+        Ok(Self::default())
+    }
+}
+
+impl store::FromColumn for Tags {
+    const EXPECTS: &'static str = "a list of tags";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        serde_json::from_value(Value::from_cell(cell)?)
+            .map(Self)
+            .ok()
+    }
+}
+
+impl From<Tags> for store::Value {
+    fn from(tags: Tags) -> Self {
+        let tags = tags
+            .0
+            .into_iter()
+            .map(|tag| serde_json::json!({ "name": &*tag.name, "color": &*tag.color }));
+        Self::Json(tags.collect())
+    }
+}

@@ -1,0 +1,273 @@
+//! Money, quantities and percentages: exact numbers of four decimals.
+
+use std::borrow::Cow;
+
+use iso_currency::Currency as Iso4217;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
+
+use crate::input::{Flaw, FromJson, kind_of};
+
+/// Units of the last decimal kept in one whole.
+pub const SCALE: i64 = 10_000;
+
+/// An exact number in ten-thousandths: money or a quantity.
+///
+/// What is given with more decimals is rounded half away from zero, as a
+/// `numeric(19, 4)` column would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct Amount(i64);
+
+/// A percentage from 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(Amount);
+
+/// A sum of amounts, in ten-thousandths, with room for any number of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Total(i128);
+
+/// An ISO 4217 currency code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Currency(Iso4217);
+
+impl Amount {
+    /// The amount of `units` ten-thousandths.
+    pub const fn from_units(units: i64) -> Self {
+        Self(units)
+    }
+
+    /// How many ten-thousandths it is.
+    pub const fn units(self) -> i64 {
+        self.0
+    }
+
+    /// Reads a decimal number, plain or with an exponent.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = Decimal::from_str_exact(text)
+            .or_else(|_| text.parse())
+            .or_else(|_| Decimal::from_scientific(text))
+            .ok()?;
+        number
+            .checked_mul(Decimal::from(SCALE))?
+            .round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+            .to_i64()
+            .map(Self)
+    }
+}
+
+impl Percent {
+    /// The share of `amount` percent, if that lies between 0 and 100.
+    pub fn of(amount: Amount) -> Option<Self> {
+        (0..=100 * SCALE)
+            .contains(&amount.units())
+            .then_some(Self(amount))
+    }
+
+    /// The share as an amount: 25 for a quarter.
+    pub fn amount(self) -> Amount {
+        self.0
+    }
+}
+
+impl Total {
+    /// The total of `units` ten-thousandths.
+    pub const fn from_units(units: i128) -> Self {
+        Self(units)
+    }
+
+    /// `percent` of the total, rounded half away from zero.
+    pub fn share(self, percent: Amount) -> Self {
+        let whole = i128::from(100 * SCALE);
+        let product = self.0 * i128::from(percent.units());
+        let half = if product < 0 { -whole / 2 } else { whole / 2 };
+        Self((product + half) / whole)
+    }
+}
+
+impl std::ops::Add for Total {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::AddAssign for Total {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Currency {
+    /// Reads a code in any case.
+    ///
+    /// # Errors
+    /// ISO 4217 has no such code.
+    pub fn parse(text: &str) -> Result<Self, Flaw> {
+        Iso4217::from_code(&text.trim().to_ascii_uppercase())
+            .map(Self)
+            .ok_or_else(|| Flaw::new("must be an ISO 4217 currency code such as AUD"))
+    }
+
+    /// The code: three capital letters.
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+}
+
+/// Writes ten-thousandths as a decimal number without needless zeros.
+fn format_units(units: i128, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    let scale = u128::from(SCALE.unsigned_abs());
+    let (whole, rest) = (units.unsigned_abs() / scale, units.unsigned_abs() % scale);
+    let sign = if units < 0 { "-" } else { "" };
+    if rest == 0 {
+        write!(f, "{sign}{whole}")
+    } else {
+        let decimals = format!("{rest:04}");
+        write!(f, "{sign}{whole}.{}", decimals.trim_end_matches('0'))
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        format_units(self.0.into(), f)
+    }
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        format_units(self.0, f)
+    }
+}
+
+impl std::fmt::Display for Percent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! written_as_number {
+    ($($type:ident),*) => {
+        $(impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // The text of the number itself, so that no float is involved.
+                self.to_string()
+                    .parse::<Number>()
+                    .map_err(serde::ser::Error::custom)?
+                    .serialize(serializer)
+            }
+        })*
+    };
+}
+
+written_as_number!(Amount, Percent, Total);
+
+impl FromJson for Amount {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        match value {
+            Value::Number(number) => Self::parse(&number.to_string())
+                .map(Some)
+                .ok_or_else(|| Flaw::new("must be a number below 900 trillion")),
+            other => Err(Flaw::new(format!(
+                "must be a number, not {}",
+                kind_of(other)
+            ))),
+        }
+    }
+}
+
+impl FromJson for Percent {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        Amount::from_json(value)?
+            .and_then(Self::of)
+            .map(Some)
+            .ok_or_else(|| Flaw::new("must be a number from 0 to 100"))
+    }
+}
+
+impl FromJson for Currency {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        match value {
+            Value::String(text) if text.trim().is_empty() => Ok(None),
+            Value::String(text) => Self::parse(text).map(Some),
+            other => Err(Flaw::new(format!(
+                "must be a currency code, not {}",
+                kind_of(other)
+            ))),
+        }
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+macro_rules! schema {
+    ($type:ident, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+schema!(Amount, { "type": "number" });
+schema!(Total, { "type": "number" });
+schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100 });
+schema!(Currency, { "type": "string", "pattern": "^[A-Za-z]{3}$" });
+
+impl store::FromColumn for Amount {
+    const EXPECTS: &'static str = "ten-thousandths";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        i64::from_cell(cell).map(Self)
+    }
+}
+
+impl store::FromColumn for Percent {
+    const EXPECTS: &'static str = Amount::EXPECTS;
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        Amount::from_cell(cell).map(Self)
+    }
+}
+
+impl store::FromColumn for Currency {
+    const EXPECTS: &'static str = "a currency code";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        Self::parse(&String::from_cell(cell)?).ok()
+    }
+}
+
+impl From<Amount> for store::Value {
+    fn from(amount: Amount) -> Self {
+        Self::Int(amount.0)
+    }
+}
+
+impl From<Percent> for store::Value {
+    fn from(percent: Percent) -> Self {
+        percent.0.into()
+    }
+}
+
+impl From<Currency> for store::Value {
+    fn from(currency: Currency) -> Self {
+        Self::Text(currency.code().to_owned())
+    }
+}

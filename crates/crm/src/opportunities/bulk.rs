@@ -1,0 +1,78 @@
+//! Many opportunities in one call.
+
+use store::Tx;
+use uuid::Uuid;
+
+use crate::bulk::{self, Ids, Outcome, Records};
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::events::Automations;
+
+use super::{NewOpportunity, Opportunity, Placing, Target, cards};
+
+crate::input! {
+    /// Opportunities to create, with what they have in common.
+    pub struct BulkCreate {
+        /// The opportunities: 1 to 100, each as in POST /opportunities.
+        required records: Records<NewOpportunity>,
+        flatten placing: Placing,
+        flatten automations: Automations,
+    }
+}
+
+crate::input! {
+    /// Opportunities to move, and where to.
+    pub struct BulkMove {
+        /// Their ids: 1 to 100.
+        required ids: Ids,
+        flatten target: Target,
+    }
+}
+
+/// Creates opportunities; those that name no pipeline and no stage enter the
+/// call's.
+pub fn bulk_create(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    input: BulkCreate,
+) -> Result<Outcome<usize, Opportunity>> {
+    let BulkCreate {
+        records,
+        placing: default,
+        automations,
+    } = input;
+    cards::target_of(tx, who, &default)?;
+    bulk::create(tx, records, |tx, mut new: NewOpportunity| {
+        let own = &mut new.placing;
+        if own.pipeline_id.is_none() && own.stage_id.is_none() {
+            own.pipeline_id = default.pipeline_id;
+            own.stage_id = default.stage_id;
+        }
+        own.position = own.position.or(default.position);
+        new.automations.add(&automations);
+        super::create(tx, who, new)
+    })
+}
+
+/// Deletes opportunities.
+pub fn bulk_delete(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    input: &bulk::Delete,
+) -> Result<Outcome<Uuid, ()>> {
+    bulk::each_id(tx, &input.ids, |tx, id| super::delete(tx, who, id))
+}
+
+/// Moves opportunities to one stage.
+pub fn bulk_move(tx: &mut Tx<'_>, who: &Caller, input: &BulkMove) -> Result<Outcome<Uuid, ()>> {
+    cards::check(
+        tx,
+        who,
+        Some(input.target.pipeline_id),
+        input.target.stage_id,
+        input.target.position,
+    )?;
+    bulk::each_id(tx, &input.ids, |tx, id| {
+        cards::move_to(tx, who, id, &input.target).map(drop)
+    })
+}

@@ -1,0 +1,567 @@
+//! Opportunities: the deals that move through the pipelines.
+
+mod bulk;
+mod cards;
+mod expand;
+mod people;
+mod status;
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+pub use bulk::{BulkCreate, BulkMove, bulk_create, bulk_delete, bulk_move};
+pub(crate) use cards::{Mode, place};
+pub use cards::{Placement, Target, add_card, move_to};
+pub use expand::{Expansion, Expansions};
+pub(crate) use people::unassign_everywhere;
+pub use people::{
+    AssignedUser, add_contact, assign_user, contacts, remove_contact, unassign_user, users,
+};
+
+use crate::audit::{self, Entity};
+use crate::caller::Caller;
+use crate::companies::Company;
+use crate::contacts::Contact;
+use crate::error::Result;
+use crate::events::{self, Automations, Trigger};
+use crate::input::Patch;
+use crate::metadata::{Metadata, Tags};
+use crate::money::{Amount, Currency, Percent};
+use crate::paging::{Page, PageRequest};
+use crate::public_ids::{self, Counter};
+use crate::record::{self, Column, New, Writable};
+use crate::search::{self, Document, Query, Search, Searchable};
+use crate::sql::Condition;
+use crate::text::{Name, Notes, Text};
+use crate::time::{Date, Moment, Timestamp};
+
+crate::words! {
+    /// How an opportunity stands.
+    #[derive(Default)]
+    pub enum Status {
+        /// Still being worked on.
+        #[default]
+        Open = "open",
+        /// The customer bought.
+        Won = "won",
+        /// The customer did not buy.
+        Lost = "lost",
+    }
+}
+
+crate::record! {
+    /// An opportunity: something that may be sold to someone.
+    pub struct Opportunity in "opportunities", called "opportunity";
+    /// The writable fields of an opportunity.
+    pub struct OpportunityFields;
+    read {
+        /// Its id; ids sort by age.
+        id: Uuid,
+        /// Its number within the workspace, never reused: `OPP-001`.
+        public_id: String,
+    }
+    write {
+        /// What the opportunity is called.
+        solid name: Name,
+        /// How it stands. A stage that is won or lost sets it.
+        plain status: Status,
+        /// The primary contact.
+        patch contact_id: Uuid,
+        /// The company that would buy.
+        patch company_id ["customer_id"]: Uuid,
+        /// What it is worth, set by hand.
+        patch value: Amount,
+        /// The currency of `value`, by ISO 4217; the workspace's by default.
+        plain currency: Currency,
+        /// How likely it is to be won, in percent.
+        patch probability: Percent,
+        /// When it is expected to close.
+        patch expected_close_date: Date,
+        /// When it closed; set by the status where it is empty.
+        patch actual_close_date: Date,
+        /// Where it came from.
+        patch lead_source: Text<255>,
+        /// What kind of opportunity it is.
+        patch opportunity_type: Text<255>,
+        /// Why it was won.
+        patch won_reason: Text<1000>,
+        /// Why it was lost.
+        patch lost_reason: Text<1000>,
+        /// What is to be done next.
+        patch next_action_name: Text<255>,
+        /// When that is to be done.
+        patch next_action_date: Timestamp,
+        /// Labels. Strings are accepted and get a default colour; a PATCH
+        /// replaces all of them.
+        plain tags: Tags,
+        /// Notes, up to 100,000 characters.
+        patch notes: Notes,
+        /// Custom field values by their key; a PATCH replaces all of them.
+        plain metadata: Metadata,
+    }
+    kept {
+        /// The value of its products: quantity × unit price less discount.
+        products_value: Amount,
+        /// When it was won.
+        won_at: Option<Timestamp>,
+        /// When it was lost.
+        lost_at: Option<Timestamp>,
+        /// The contact who referred it most recently.
+        primary_referrer_contact_id: Option<Uuid>,
+        /// The category of that referral.
+        primary_referrer_category: Option<String>,
+        /// When its newest activity took place.
+        last_activity_at: Option<Timestamp>,
+        /// When it was created.
+        created_at: Timestamp,
+        /// When it was last changed.
+        updated_at: Timestamp,
+    }
+    hidden {
+        /// True while `actual_close_date` is there only because the status
+        /// closed it, and so goes when it opens again.
+        close_date_by_status: bool,
+    }
+    joined {
+        /// Its cards: where it stands in which pipeline.
+        placements: Vec<Placement>,
+        /// The primary contact, with `expand=contact`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        contact: Option<Option<Box<Contact>>>,
+        /// The company, with `expand=customer`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        customer: Option<Option<Box<Company>>>,
+        /// The assigned users, with `expand=assigned_users`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        assigned_users: Option<Vec<AssignedUser>>,
+    }
+}
+
+impl Searchable for Opportunity {
+    const INDEX: &'static str = "opportunity_search";
+}
+
+crate::input! {
+    /// A new opportunity.
+    pub struct NewOpportunity {
+        flatten fields: New<OpportunityFields>,
+        flatten placing: Placing,
+        flatten automations: Automations,
+    }
+}
+
+crate::input! {
+    /// Where a new opportunity's card goes, if it is to have one.
+    #[derive(Default)]
+    pub struct Placing {
+        /// The pipeline that the opportunity enters; without a stage, at its
+        /// first one.
+        optional pipeline_id: Uuid,
+        /// The stage that it enters; its pipeline follows from it.
+        optional stage_id: Uuid,
+        /// The card's index in the stage; 0, the top, by default.
+        optional position: i64,
+    }
+}
+
+crate::input! {
+    /// What changes of an opportunity.
+    pub struct OpportunityUpdate {
+        flatten fields: OpportunityFields,
+        flatten automations: Automations,
+    }
+}
+
+crate::input! {
+    /// Which opportunities are listed.
+    pub struct OpportunityFilter {
+        /// Those found by this part of a name, an e-mail address or a phone
+        /// number of the opportunity, its contact or its company.
+        optional search: Query,
+        /// Those with this status.
+        optional status: Status,
+        /// Those with this primary contact.
+        optional contact_id: Uuid,
+        /// Those of this company.
+        optional company_id ["customer_id"]: Uuid,
+        /// Those that this user is assigned to.
+        optional assigned_to: Uuid,
+        /// Those with a card in this pipeline.
+        optional pipeline_id: Uuid,
+        /// Those with a card in this stage.
+        optional stage_id: Uuid,
+        /// Those created at this instant or later; a date means its start in UTC.
+        optional created_after: Moment,
+        /// Those created before this instant; a date means its start in UTC.
+        optional created_before: Moment,
+    }
+}
+
+crate::input! {
+    /// A page of opportunities.
+    pub struct ListOpportunities {
+        flatten filter: OpportunityFilter,
+        flatten page: PageRequest,
+        flatten expansions: Expansions,
+    }
+}
+
+/// A page of the opportunities, newest first.
+pub fn list(db: &Db<'_>, who: &Caller, input: &ListOpportunities) -> Result<Page<Opportunity>> {
+    let filter = &input.filter;
+    let mut condition = record::all(who);
+    condition
+        .and_if("t.status = ?", filter.status)
+        .and_if("t.contact_id = ?", filter.contact_id)
+        .and_if("t.company_id = ?", filter.company_id)
+        .and_if(
+            "t.created_at >= ?",
+            filter.created_after.map(|moment| moment.0),
+        )
+        .and_if(
+            "t.created_at < ?",
+            filter.created_before.map(|moment| moment.0),
+        )
+        .and_if(
+            "t.id in (select u.opportunity_id from opportunity_users u
+                      where u.workspace_id = $1 and u.user_id = ?)",
+            filter.assigned_to,
+        )
+        .and_if(
+            "t.id in (select c.opportunity_id from cards c
+                      where c.workspace_id = $1 and c.pipeline_id = ?)",
+            filter.pipeline_id,
+        )
+        .and_if(
+            "t.id in (select c.opportunity_id from cards c
+                      where c.workspace_id = $1 and c.stage_id = ?)",
+            filter.stage_id,
+        );
+    if let Some(query) = &filter.search {
+        search::narrow::<Opportunity>(db, who, &mut condition, query)?;
+    }
+    page(db, who, condition, input.page, &input.expansions)
+}
+
+/// A page of the opportunities under `condition`, with what is asked to be
+/// expanded.
+pub(crate) fn page(
+    db: &Db<'_>,
+    who: &Caller,
+    condition: Condition,
+    request: PageRequest,
+    expansions: &Expansions,
+) -> Result<Page<Opportunity>> {
+    let mut page = record::page(db, condition, request)?;
+    expand::complete(db, who, &mut page.items, expansions)?;
+    Ok(page)
+}
+
+/// One opportunity, with its cards and what is asked to be expanded.
+pub fn get(db: &Db<'_>, who: &Caller, id: Uuid, expansions: &Expansions) -> Result<Opportunity> {
+    let mut found = [record::get::<Opportunity>(db, who, id)?];
+    expand::complete(db, who, &mut found, expansions)?;
+    let [opportunity] = found;
+    Ok(opportunity)
+}
+
+/// The opportunities found by `input`, best match first.
+pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Opportunity>> {
+    let mut page = search::search(db, who, input)?;
+    expand::complete(db, who, &mut page.items, &Expansions::default())?;
+    Ok(page)
+}
+
+/// What only an import may say of a new opportunity.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct History {
+    /// When it closed, which is then when it was won or lost.
+    pub closed_on: Option<Date>,
+    /// When its card entered its stage.
+    pub entered_stage_on: Option<Date>,
+}
+
+/// Creates an opportunity, with a card where one is asked for.
+pub fn create(tx: &mut Tx<'_>, who: &Caller, input: NewOpportunity) -> Result<Opportunity> {
+    create_with_history(tx, who, input, History::default())
+}
+
+/// Creates an opportunity that has had a life elsewhere.
+pub fn create_with_history(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    input: NewOpportunity,
+    history: History,
+) -> Result<Opportunity> {
+    let NewOpportunity {
+        fields: New(mut fields),
+        placing,
+        automations,
+    } = input;
+    check_links(tx, who, &fields)?;
+    let locale = who.locale(tx)?;
+    let target = cards::target_of(tx, who, &placing)?;
+    let status = target
+        .as_ref()
+        .and_then(|target| target.status)
+        .or(fields.status)
+        .unwrap_or_default();
+    let instant_of = |day: Date| Timestamp::start_of(day, &locale.zone());
+
+    fields.status = Some(status);
+    fields.currency.get_or_insert(locale.currency);
+    fields.tags.get_or_insert_default();
+    fields.metadata.get_or_insert_default();
+    let mut columns = Vec::new();
+    if status != Status::Open {
+        let closed_at = history.closed_on.map_or(who.now, instant_of);
+        columns.push(Column {
+            name: status::instant_column(status),
+            value: closed_at.into(),
+        });
+        if fields.actual_close_date.value().is_none() {
+            fields.actual_close_date = Patch::Set(closed_at.date_in(&locale.zone()));
+            columns.push(Column {
+                name: "close_date_by_status",
+                value: true.into(),
+            });
+        }
+    }
+    columns.extend(fields.columns());
+    let public_id = public_ids::next(tx, who, Counter::Opportunity)?;
+    columns.push(Column {
+        name: "public_id",
+        value: public_id.into(),
+    });
+    let id = who.new_id();
+    let mut opportunity = record::insert::<Opportunity>(tx, who, id, columns)?;
+    reindex(tx, who, "o.id", id)?;
+    if let Some(target) = &target {
+        let entered = history.entered_stage_on.map_or(who.now, instant_of);
+        cards::put_first_card(tx, who, id, target, entered)?;
+    }
+    events::emit(
+        tx,
+        who,
+        &automations,
+        Trigger::DealCreated,
+        Entity::Opportunity,
+        id,
+        serde_json::Map::new(),
+    )?;
+    expand::complete(
+        tx,
+        who,
+        std::slice::from_mut(&mut opportunity),
+        &Expansions::default(),
+    )?;
+    Ok(opportunity)
+}
+
+/// Changes the fields that are given.
+pub fn update(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    id: Uuid,
+    input: OpportunityUpdate,
+) -> Result<Opportunity> {
+    let OpportunityUpdate {
+        fields,
+        automations,
+    } = input;
+    let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
+    check_links(tx, who, &fields)?;
+    let before = opportunity.status;
+    let dated_by_hand = fields.actual_close_date.is_given();
+    let mut changes = fields.apply(&mut opportunity);
+    if dated_by_hand {
+        opportunity.close_date_by_status = false;
+    }
+    if opportunity.status != before {
+        let today = who.locale(tx)?.date_at(who.now);
+        changes.extend(status::follow(&mut opportunity, who.now, today));
+    }
+    write_changes(tx, who, &mut opportunity, &changes)?;
+    if !changes.is_empty() {
+        events::emit(
+            tx,
+            who,
+            &automations,
+            Trigger::DealUpdated,
+            Entity::Opportunity,
+            id,
+            events::update_data(&changes),
+        )?;
+    }
+    expand::complete(
+        tx,
+        who,
+        std::slice::from_mut(&mut opportunity),
+        &Expansions::default(),
+    )?;
+    Ok(opportunity)
+}
+
+/// Writes changes that were made to a locked opportunity, with their audit rows.
+pub(crate) fn write_changes(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    opportunity: &mut Opportunity,
+    changes: &[record::Change],
+) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let id = opportunity.id;
+    opportunity.updated_at = who.now;
+    let internal = Column {
+        name: "close_date_by_status",
+        value: opportunity.close_date_by_status.into(),
+    };
+    record::update::<Opportunity>(tx, who, id, changes, [internal])?;
+    audit::log(tx, who, Entity::Opportunity, id, changes)?;
+    let found_by = ["name", "contact_id", "company_id"];
+    if changes
+        .iter()
+        .any(|change| found_by.contains(&change.column))
+    {
+        reindex(tx, who, "o.id", id)?;
+    }
+    Ok(())
+}
+
+/// Deletes an opportunity with its cards and its links.
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    search::remove::<Opportunity>(tx, who, id)?;
+    record::delete::<Opportunity>(tx, who, id)
+}
+
+/// Makes sure that the records named exist, and stay until the end of the
+/// transaction as they are: what they are found by is about to be copied.
+fn check_links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<()> {
+    record::check_given::<Contact>(tx, who, fields.contact_id.value())?;
+    record::check_given::<Company>(tx, who, fields.company_id.value())
+}
+
+/// Takes the contact off every opportunity whose primary contact it is.
+pub(crate) fn unlink_contact(tx: &mut Tx<'_>, who: &Caller, contact_id: Uuid) -> Result<()> {
+    unlink(tx, who, "contact_id", contact_id, |fields| {
+        fields.contact_id = Patch::Clear;
+    })
+}
+
+/// Takes the company off every opportunity that it has.
+pub(crate) fn unlink_company(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
+    unlink(tx, who, "company_id", company_id, |fields| {
+        fields.company_id = Patch::Clear;
+    })
+}
+
+fn unlink(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    column: &str,
+    target: Uuid,
+    clear: impl Fn(&mut OpportunityFields),
+) -> Result<()> {
+    let ids = tx.query(
+        &format!("select id from opportunities where workspace_id = $1 and {column} = $2"),
+        &store::params![who.workspace_id, target],
+        |row| row.get::<Uuid>(0),
+    )?;
+    for id in ids {
+        let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
+        let mut fields = OpportunityFields::default();
+        clear(&mut fields);
+        let changes = fields.apply(&mut opportunity);
+        write_changes(tx, who, &mut opportunity, &changes)?;
+    }
+    Ok(())
+}
+
+/// Writes anew what opportunities are found by: those whose `column` (of
+/// `opportunities o`) is `id`.
+pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> Result<()> {
+    let documents = tx.query(
+        &format!(
+            "select o.id, o.name,
+                    c.first_name, c.last_name, c.email, c.phone, c.landline,
+                    k.name, k.email, k.phone, k.landline
+             from opportunities o
+             left join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
+             left join companies k on k.workspace_id = o.workspace_id and k.id = o.company_id
+             where o.workspace_id = $1 and {column} = $2"
+        ),
+        &store::params![who.workspace_id, id],
+        |row| {
+            let text = |index| row.get::<Option<String>>(index);
+            let name = row.get::<String>(1)?;
+            let full_name = [text(2)?, text(3)?]
+                .map(Option::unwrap_or_default)
+                .join(" ");
+            let mut document = Document::default();
+            document.text(Some(&name));
+            document.text(Some(&full_name));
+            document.text(text(4)?.as_deref());
+            document.phone(text(5)?.as_deref());
+            document.phone(text(6)?.as_deref());
+            document.text(text(7)?.as_deref());
+            document.text(text(8)?.as_deref());
+            document.phone(text(9)?.as_deref());
+            document.phone(text(10)?.as_deref());
+            Ok((row.get::<Uuid>(0)?, name, document))
+        },
+    )?;
+    for (id, name, document) in documents {
+        search::put::<Opportunity>(tx, who, id, &name, document)?;
+    }
+    Ok(())
+}
+
+/// The opportunities of a contact, a company or a pipeline: those whose
+/// `column` is `id`.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Of the contact, as the primary one or an additional one.
+    Contact(Uuid),
+    /// Of the company.
+    Company(Uuid),
+    /// With a card in the pipeline.
+    Pipeline(Uuid),
+}
+
+crate::input! {
+    /// A page of someone's opportunities.
+    pub struct ListOf {
+        flatten page: PageRequest,
+        flatten expansions: Expansions,
+    }
+}
+
+/// A page of the opportunities that belong to another record, which must exist.
+pub fn list_of(db: &Db<'_>, who: &Caller, of: Of, input: &ListOf) -> Result<Page<Opportunity>> {
+    let mut condition = record::all(who);
+    match of {
+        Of::Contact(id) => {
+            record::check::<Contact>(db, who, id)?;
+            condition.and(
+                "(t.contact_id = ? or t.id in (select l.opportunity_id from opportunity_contacts l
+                   where l.workspace_id = $1 and l.contact_id = ?))",
+                [id.into(), id.into()],
+            );
+        }
+        Of::Company(id) => {
+            record::check::<Company>(db, who, id)?;
+            condition.and("t.company_id = ?", [id.into()]);
+        }
+        Of::Pipeline(id) => {
+            record::check::<crate::pipelines::Pipeline>(db, who, id)?;
+            condition.and(
+                "t.id in (select c.opportunity_id from cards c
+                          where c.workspace_id = $1 and c.pipeline_id = ?)",
+                [id.into()],
+            );
+        }
+    }
+    page(db, who, condition, input.page, &input.expansions)
+}

@@ -1,0 +1,298 @@
+//! Pipelines and what stands in them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::events::Automations;
+use crate::money::{Amount, Currency, Total};
+use crate::opportunities::{Mode, Target, place};
+use crate::paging::{Page, PageRequest};
+use crate::record::{self, New, Writable};
+use crate::stages;
+pub use crate::stages::Stage;
+use crate::text::{Name, Notes};
+use crate::time::Timestamp;
+
+crate::record! {
+    /// A pipeline: the stages that opportunities pass through.
+    pub struct Pipeline in "pipelines", called "pipeline";
+    /// The writable fields of a pipeline.
+    pub struct PipelineFields;
+    read {
+        /// Its id.
+        id: Uuid,
+    }
+    write {
+        /// What it is called.
+        solid name: Name,
+        /// What it is for.
+        patch description: Notes,
+        /// Its place among the pipelines, counted from 0; the last by default.
+        plain position: i64,
+        /// True for the one that is shown first; there is at most one.
+        plain is_default: bool,
+    }
+    kept {
+        /// When it was created.
+        created_at: Timestamp,
+        /// When it was last changed.
+        updated_at: Timestamp,
+    }
+    joined {
+        /// Its stages in their order; only where one pipeline is asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stages: Option<Vec<Stage>>,
+    }
+}
+
+crate::input! {
+    /// Where the cards of what is deleted go.
+    pub struct Removal {
+        /// A stage that takes the cards. Without it, what still holds cards is
+        /// not deleted.
+        optional move_to: Uuid,
+    }
+}
+
+/// A page of the pipelines, newest first.
+pub fn list(db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Page<Pipeline>> {
+    record::page(db, record::all(who), request)
+}
+
+/// One pipeline with its stages.
+pub fn get(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Pipeline> {
+    let mut pipeline = record::get::<Pipeline>(db, who, id)?;
+    pipeline.stages = Some(stages::of(db, who, id)?);
+    Ok(pipeline)
+}
+
+/// Creates a pipeline, which has no stages yet.
+pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<PipelineFields>) -> Result<Pipeline> {
+    let New(mut fields) = input;
+    fields.is_default.get_or_insert(false);
+    if fields.position.is_none() {
+        fields.position = Some(tx.query_one(
+            "select coalesce(max(position) + 1, 0) from pipelines where workspace_id = $1",
+            &store::params![who.workspace_id],
+            |row| row.get(0),
+        )?);
+    }
+    let id = who.new_id();
+    if fields.is_default == Some(true) {
+        leave_default(tx, who, id)?;
+    }
+    record::insert(tx, who, id, fields.columns())
+}
+
+/// Changes the fields that are given.
+pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -> Result<Pipeline> {
+    let mut pipeline = record::lock::<Pipeline>(tx, who, id)?;
+    if fields.is_default == Some(true) {
+        leave_default(tx, who, id)?;
+    }
+    let changes = fields.apply(&mut pipeline);
+    if !changes.is_empty() {
+        pipeline.updated_at = who.now;
+    }
+    record::update::<Pipeline>(tx, who, id, &changes, [])?;
+    Ok(pipeline)
+}
+
+/// Lets no other pipeline than `id` be the default one.
+fn leave_default(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    tx.execute(
+        "update pipelines set is_default = false, updated_at = $3
+         where workspace_id = $1 and id <> $2 and is_default",
+        &store::params![who.workspace_id, id, who.now],
+    )?;
+    Ok(())
+}
+
+/// Deletes a pipeline with its stages.
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &Removal) -> Result<()> {
+    record::lock::<Pipeline>(tx, who, id)?;
+    let stages: Vec<_> = stages::of(tx, who, id)?
+        .iter()
+        .map(|stage| stage.id)
+        .collect();
+    if input.move_to.is_some_and(|stage| stages.contains(&stage)) {
+        return Err(Error::invalid(
+            "move_to",
+            "must name a stage of another pipeline: this one is to be deleted",
+        ));
+    }
+    clear(tx, who, "pipeline_id", id, input.move_to)?;
+    record::delete::<Pipeline>(tx, who, id)
+}
+
+/// Moves away the cards whose `column` is `id`, or refuses to.
+pub(crate) fn clear(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    column: &str,
+    id: Uuid,
+    move_to: Option<Uuid>,
+) -> Result<()> {
+    let to = move_to
+        .map(|stage| record::get::<Stage>(tx, who, stage))
+        .transpose()?;
+    // From the bottom up, each going to the top: they keep their order.
+    let cards = tx.query(
+        &format!(
+            "select opportunity_id, pipeline_id from cards
+             where workspace_id = $1 and {column} = $2 order by stage_id, rank desc"
+        ),
+        &store::params![who.workspace_id, id],
+        |row| Ok((row.get::<Uuid>(0)?, row.get::<Uuid>(1)?)),
+    )?;
+    if cards.is_empty() {
+        return Ok(());
+    }
+    let Some(to) = to else {
+        return Err(Error::conflict(
+            format!("{} cards stand in it", cards.len()),
+            "Pass ?move_to=<stage id> to move its cards to another stage, \
+             or move the opportunities away first.",
+        ));
+    };
+    for (opportunity_id, from_pipeline) in cards {
+        let target = Target {
+            pipeline_id: to.pipeline_id,
+            stage_id: to.id,
+            position: 0,
+            automations: Automations::default(),
+        };
+        place(tx, who, opportunity_id, &target, Mode::Leave(from_pipeline))?;
+    }
+    Ok(())
+}
+
+/// What stands in a pipeline, by stage and by currency.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Summary {
+    /// The pipeline.
+    pub pipeline_id: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// Its stages in their order.
+    pub stages: Vec<StageSummary>,
+    /// All of them together.
+    pub totals: Totals,
+}
+
+/// What stands in a stage.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct StageSummary {
+    /// The stage.
+    pub stage_id: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// Its place in the pipeline.
+    pub position: i64,
+    /// What stands in it.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// A number of opportunities and what they are worth.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Totals {
+    /// How many opportunities there are.
+    pub deal_count: i64,
+    /// What they are worth, a row for each currency.
+    pub by_currency: Vec<CurrencyTotals>,
+}
+
+/// What opportunities are worth in one currency.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CurrencyTotals {
+    /// The currency.
+    pub currency: Currency,
+    /// The sum of their values; where one has none, of its products' value.
+    pub total_value: Total,
+    /// The same, each weighted by its own probability, else by its stage's.
+    pub weighted_value: Total,
+}
+
+/// Opportunities of one stage, one currency and one probability.
+struct Group {
+    stage_id: Uuid,
+    currency: Currency,
+    probability: Option<Amount>,
+    count: i64,
+    value: Total,
+}
+
+/// Sums up what stands in a pipeline.
+pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
+    let pipeline = record::get::<Pipeline>(db, who, id)?;
+    let stages = stages::of(db, who, id)?;
+    // A sum of 64-bit amounts can outgrow 64 bits, so each half of them is
+    // summed alone; the weighting multiplies, which is done in 128 bits below.
+    let groups = db.query(
+        "select c.stage_id, o.currency, coalesce(o.probability, s.probability),
+                count(*),
+                cast(sum(coalesce(o.value, o.products_value) / 1000000000) as bigint),
+                cast(sum(coalesce(o.value, o.products_value) % 1000000000) as bigint)
+         from cards c
+         join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+         where c.workspace_id = $1 and c.pipeline_id = $2
+         group by c.stage_id, o.currency, coalesce(o.probability, s.probability)",
+        &store::params![who.workspace_id, id],
+        |row| {
+            let (billions, rest) = (row.get::<i64>(4)?, row.get::<i64>(5)?);
+            Ok(Group {
+                stage_id: row.get(0)?,
+                currency: row.get(1)?,
+                probability: row.get(2)?,
+                count: row.get(3)?,
+                value: Total::from_units(i128::from(billions) * 1_000_000_000 + i128::from(rest)),
+            })
+        },
+    )?;
+    Ok(Summary {
+        pipeline_id: pipeline.id,
+        name: pipeline.name,
+        stages: stages
+            .into_iter()
+            .map(|stage| StageSummary {
+                stage_id: stage.id,
+                totals: Totals::of(groups.iter().filter(|group| group.stage_id == stage.id)),
+                name: stage.name,
+                position: stage.position,
+            })
+            .collect(),
+        totals: Totals::of(groups.iter()),
+    })
+}
+
+impl Totals {
+    fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {
+        let mut deal_count = 0;
+        let mut by_currency: BTreeMap<&str, CurrencyTotals> = BTreeMap::new();
+        for group in groups {
+            deal_count += group.count;
+            let totals =
+                by_currency
+                    .entry(group.currency.code())
+                    .or_insert_with(|| CurrencyTotals {
+                        currency: group.currency,
+                        total_value: Total::default(),
+                        weighted_value: Total::default(),
+                    });
+            totals.total_value += group.value;
+            totals.weighted_value += group.value.share(group.probability.unwrap_or_default());
+        }
+        Self {
+            deal_count,
+            by_currency: by_currency.into_values().collect(),
+        }
+    }
+}

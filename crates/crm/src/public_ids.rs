@@ -1,0 +1,38 @@
+//! The short ids that people say to each other: `OPP-001`, `C-001`, `A-001`.
+
+use store::Tx;
+
+use crate::caller::Caller;
+use crate::error::Result;
+
+/// What a workspace counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counter {
+    Opportunity,
+    Contact,
+    Company,
+}
+
+impl Counter {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Opportunity => "OPP",
+            Self::Contact => "C",
+            Self::Company => "A",
+        }
+    }
+}
+
+/// The next id, which no record of the workspace had before. The counter stays
+/// locked until the transaction ends, so take it late.
+pub(crate) fn next(tx: &Tx<'_>, who: &Caller, counter: Counter) -> Result<String> {
+    let prefix = counter.prefix();
+    let number: i64 = tx.query_one(
+        "insert into counters (workspace_id, name, value) values ($1, $2, 1)
+         on conflict (workspace_id, name) do update set value = counters.value + 1
+         returning value",
+        &store::params![who.workspace_id, prefix],
+        |row| row.get(0),
+    )?;
+    Ok(format!("{prefix}-{number:03}"))
+}

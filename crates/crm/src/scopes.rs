@@ -1,0 +1,206 @@
+//! What a key may do.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::input::{Flaw, FromJson};
+
+/// Every scope there is. A set of them is stored by name, so the order may
+/// change; there is room for 128.
+pub const SCOPES: &[&str] = &[
+    "opportunities:read",
+    "opportunities:write",
+    "opportunities:delete",
+    "contacts:read",
+    "contacts:write",
+    "contacts:delete",
+    "companies:read",
+    "companies:write",
+    "companies:delete",
+    "pipelines:read",
+    "pipelines:write",
+    "products:read",
+    "products:write",
+    "activities:read",
+    "activities:write",
+    "tasks:read",
+    "tasks:write",
+    "work-orders:read",
+    "work-orders:write",
+    "files:read",
+    "files:write",
+    "documents:read",
+    "documents:write",
+    "spreadsheets:read",
+    "spreadsheets:write",
+    "spreadsheets:delete",
+    "forms:read",
+    "forms:write",
+    "invoices:read",
+    "invoices:write",
+    "referrals:read",
+    "referrals:write",
+    "referrals:delete",
+    "automations:read",
+    "automations:write",
+    "automations:trigger",
+    "webhooks:read",
+    "webhooks:write",
+    "users:read",
+    "users:write",
+    "company:read",
+    "company:write",
+    "api-keys:read",
+    "api-keys:write",
+    "crm_audit:read",
+];
+
+/// Stands for every scope, also those that are added later.
+const EVERYTHING: &str = "*";
+
+/// A set of scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Scopes(u128);
+
+impl Scopes {
+    /// Every scope, as `*` grants it.
+    pub const fn all() -> Self {
+        Self(u128::MAX)
+    }
+
+    /// Adds a scope by its name, by an old name of it, or by `*`.
+    ///
+    /// # Errors
+    /// There is no such scope.
+    pub fn add(&mut self, name: &str) -> Result<(), Flaw> {
+        if name == EVERYTHING {
+            *self = Self::all();
+            return Ok(());
+        }
+        let name = canonical(name);
+        match SCOPES.iter().position(|scope| *scope == name) {
+            Some(index) => {
+                self.0 |= 1 << index;
+                Ok(())
+            }
+            None => Err(Flaw::new(format!(
+                "must be one of *, {}",
+                SCOPES.join(", ")
+            ))),
+        }
+    }
+
+    /// The set of the scopes named.
+    ///
+    /// # Errors
+    /// One of them does not exist.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Flaw> {
+        let mut scopes = Self::default();
+        for (index, name) in names.into_iter().enumerate() {
+            scopes
+                .add(name.trim())
+                .map_err(|flaw| flaw.inside(format_args!("[{index}]")))?;
+        }
+        Ok(scopes)
+    }
+
+    /// True when every scope of `needed` is in the set.
+    pub const fn contains(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+
+    /// True when the scope of that name is in the set.
+    pub fn has(self, name: &str) -> bool {
+        Self::of([name]).is_ok_and(|needed| self.contains(needed))
+    }
+
+    /// The scopes of `self` that `held` lacks.
+    pub const fn without(self, held: Self) -> Self {
+        Self(self.0 & !held.0)
+    }
+
+    /// True when there is none in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names, in the order of [`SCOPES`]; `*` alone for the whole.
+    pub fn names(self) -> Vec<&'static str> {
+        if self == Self::all() {
+            return vec![EVERYTHING];
+        }
+        SCOPES
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.0 & (1 << index) != 0)
+            .map(|(_, name)| *name)
+            .collect()
+    }
+}
+
+/// The name that a scope has today.
+fn canonical(name: &str) -> Cow<'_, str> {
+    match name.split_once(':') {
+        Some(("deals", verb)) => format!("opportunities:{verb}").into(),
+        Some(("customers", verb)) => format!("companies:{verb}").into(),
+        _ => name.into(),
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
+impl FromJson for Scopes {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let names = value
+            .as_array()
+            .and_then(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>())
+            .ok_or_else(|| Flaw::new("must be a list of scope names"))?;
+        if names.is_empty() {
+            return Err(Flaw::new("must name at least one scope"));
+        }
+        Self::of(names).map(Some)
+    }
+}
+
+impl JsonSchema for Scopes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scopes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = std::iter::once(EVERYTHING)
+            .chain(SCOPES.iter().copied())
+            .collect();
+        json_schema!({
+            "type": "array",
+            "minItems": 1,
+            "items": { "type": "string", "examples": names },
+        })
+    }
+}
+
+impl store::FromColumn for Scopes {
+    const EXPECTS: &'static str = "a list of scopes";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        let names = Value::from_cell(cell)?;
+        Self::of(names.as_array()?.iter().filter_map(Value::as_str)).ok()
+    }
+}
+
+impl From<Scopes> for store::Value {
+    fn from(scopes: Scopes) -> Self {
+        Self::Json(scopes.names().into())
+    }
+}

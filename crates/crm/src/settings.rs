@@ -1,0 +1,161 @@
+//! What a workspace offers to choose from: sources, reasons, custom fields.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use store::{Db, Tx};
+
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::input::{Fields, Flaw, FromJson, Input, kind_of};
+use crate::metadata::{Tags, check_storable};
+use crate::text::Text;
+
+/// A list whose entries the clients shape.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Entries(Vec<Value>);
+
+impl FromJson for Entries {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let Value::Array(entries) = value else {
+            return Err(Flaw::new(format!("must be a list, not {}", kind_of(value))));
+        };
+        check_storable(value)?;
+        Ok(Some(Self(entries.clone())))
+    }
+}
+
+impl JsonSchema for Entries {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Entries".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": {} })
+    }
+}
+
+crate::input! {
+    /// The custom fields of each kind of record.
+    #[derive(Default, Serialize, JsonSchema)]
+    pub struct CustomFields {
+        /// Those of opportunities.
+        defaulted deal: Entries,
+        /// Those of companies.
+        defaulted account: Entries,
+        /// Those of contacts.
+        defaulted contact: Entries,
+    }
+}
+
+impl FromJson for CustomFields {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        let Value::Object(object) = value else {
+            return Err(Flaw::new(format!(
+                "must be an object with deal, account and contact, not {}",
+                kind_of(value)
+            )));
+        };
+        match Self::from_object(object.clone()) {
+            Ok((fields, unknown)) => match unknown.first() {
+                None => Ok(Some(fields)),
+                Some(name) => Err(Flaw::new("is none of deal, account and contact")
+                    .inside(format_args!(".{name}"))),
+            },
+            Err(error) => Err(Flaw::new(format!("is not valid: {error}"))),
+        }
+    }
+}
+
+/// The choices of a list, each once.
+type Choices = Vec<Text<255>>;
+
+crate::input! {
+    /// A workspace's settings.
+    #[derive(Default, Serialize, JsonSchema)]
+    pub struct Settings {
+        /// Where opportunities come from.
+        defaulted lead_sources: Choices,
+        /// Why opportunities are won.
+        defaulted won_reasons: Choices,
+        /// Why opportunities are lost.
+        defaulted lost_reasons: Choices,
+        /// What kinds of opportunities there are.
+        defaulted opportunity_type_options: Choices,
+        /// What kinds of referrals there are.
+        defaulted referral_categories: Choices,
+        /// The custom fields of each kind of record.
+        defaulted custom_fields: CustomFields,
+        /// Links that are shown beside a record.
+        defaulted quick_links: Entries,
+        /// The tags that are offered.
+        defaulted tag_palette: Tags,
+    }
+}
+
+impl Settings {
+    /// As it is stored and answered.
+    pub fn to_json(&self) -> Value {
+        // Lists and texts only: nothing that JSON could not write.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The caller's settings.
+pub fn get(db: &Db<'_>, who: &Caller) -> Result<Settings> {
+    read(stored(db, who, "")?)
+}
+
+/// Changes the keys that are given and leaves the others; within
+/// `custom_fields` likewise. A key that is null goes back to being empty.
+pub fn update(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    changes: Map<String, Value>,
+) -> Result<(Settings, Vec<String>)> {
+    let mut merged = stored(tx, who, tx.engine().for_update())?;
+    merge(&mut merged, changes);
+    let mut fields = Fields::of_object(merged);
+    let settings = Settings::read(&mut fields);
+    let unknown = fields.finish()?;
+    let settings = settings.ok_or_else(|| Error::invalid("settings", "can't be read"))?;
+    tx.execute(
+        "update workspaces set settings = $2, updated_at = $3 where id = $1",
+        &store::params![who.workspace_id, settings.to_json(), who.now],
+    )?;
+    Ok((settings, unknown))
+}
+
+fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {
+    for (key, value) in changes {
+        match (into.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn stored(db: &Db<'_>, who: &Caller, lock: &str) -> Result<Map<String, Value>> {
+    let settings = db.query_one(
+        &format!("select settings from workspaces where id = $1{lock}"),
+        &store::params![who.workspace_id],
+        |row| row.get::<Value>(0),
+    )?;
+    match settings {
+        Value::Object(settings) => Ok(settings),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn read(stored: Map<String, Value>) -> Result<Settings> {
+    Settings::from_object(stored).map(|(settings, _)| settings)
+}

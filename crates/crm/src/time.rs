@@ -1,0 +1,187 @@
+//! Instants and days as the wire writes them.
+
+use std::borrow::Cow;
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::input::{Flaw, FromJson, kind_of};
+
+/// An instant, to the millisecond: `2026-03-01T09:00:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(jiff::Timestamp);
+
+/// A day of the calendar: `2026-03-01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(civil::Date);
+
+/// An instant that may be given as a day, which then means its start in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+const NOT_A_TIMESTAMP: &str = "must be an RFC 3339 timestamp such as 2026-03-01T09:00:00.000Z";
+const NOT_A_DATE: &str = "must be a date such as 2026-03-01";
+const NOT_A_MOMENT: &str = "must be a date such as 2026-03-01 or an RFC 3339 timestamp such as \
+                            2026-03-01T09:00:00.000Z";
+
+/// The years that four digits can write.
+const YEARS: std::ops::RangeInclusive<i16> = 1..=9999;
+
+impl Timestamp {
+    /// The current instant of the machine's clock.
+    pub fn now() -> Self {
+        Self::from(jiff::Timestamp::now())
+    }
+
+    /// The instant at which `date` starts in `zone`.
+    pub fn start_of(date: Date, zone: &TimeZone) -> Self {
+        // A day always starts; only the very ends of the calendar can leave
+        // the range of instants, and `Date` keeps away from them.
+        date.0
+            .to_zoned_datetime(zone.clone())
+            .map_or(Self(jiff::Timestamp::MIN), |start| {
+                Self::from(start.timestamp())
+            })
+    }
+
+    /// The day that it is in `zone`.
+    pub fn date_in(self, zone: &TimeZone) -> Date {
+        Date(self.0.to_zoned_datetime(zone.clone()).date())
+    }
+
+    /// Milliseconds since 1970.
+    pub fn as_millisecond(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
+    /// Reads an RFC 3339 timestamp.
+    ///
+    /// # Errors
+    /// It is none, or its year has not four digits.
+    pub fn parse(text: &str) -> Result<Self, Flaw> {
+        text.trim()
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .filter(|instant| YEARS.contains(&TimeZone::UTC.to_datetime(*instant).year()))
+            .map(Self::from)
+            .ok_or_else(|| Flaw::new(NOT_A_TIMESTAMP))
+    }
+}
+
+impl From<jiff::Timestamp> for Timestamp {
+    fn from(instant: jiff::Timestamp) -> Self {
+        // Both engines keep milliseconds; what is answered at once is what
+        // will be read later.
+        Self(jiff::Timestamp::from_millisecond(instant.as_millisecond()).unwrap_or(instant))
+    }
+}
+
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Date {
+    /// Reads `YYYY-MM-DD`.
+    ///
+    /// # Errors
+    /// It has another form or is no day of the calendar.
+    pub fn parse(text: &str) -> Result<Self, Flaw> {
+        let text = text.trim();
+        (text.len() == 10)
+            .then(|| text.parse::<civil::Date>().ok())
+            .flatten()
+            .filter(|date| YEARS.contains(&date.year()))
+            .map(Self)
+            .ok_or_else(|| Flaw::new(NOT_A_DATE))
+    }
+
+    /// The day as the calendar library has it.
+    pub fn civil(self) -> civil::Date {
+        self.0
+    }
+}
+
+impl From<civil::Date> for Date {
+    fn from(date: civil::Date) -> Self {
+        Self(date)
+    }
+}
+
+impl std::fmt::Display for Date {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! written_as_text {
+    ($type:ident, $format:literal, $expected:ident, $parse:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl store::FromColumn for $type {
+            const EXPECTS: &'static str = $format;
+
+            fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+                store::FromColumn::from_cell(cell).map(Self)
+            }
+        }
+
+        impl From<$type> for store::Value {
+            fn from(value: $type) -> Self {
+                value.0.into()
+            }
+        }
+
+        read_from_text!($type, $format, $expected, $parse);
+    };
+}
+
+macro_rules! read_from_text {
+    ($type:ident, $format:literal, $expected:ident, $parse:expr) => {
+        impl FromJson for $type {
+            fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+                match value {
+                    Value::String(text) if text.trim().is_empty() => Ok(None),
+                    Value::String(text) => $parse(text).map(Some),
+                    other => Err(Flaw::new(format!("{}, not {}", $expected, kind_of(other)))),
+                }
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format })
+            }
+        }
+    };
+}
+
+written_as_text!(Timestamp, "date-time", NOT_A_TIMESTAMP, Timestamp::parse);
+written_as_text!(Date, "date", NOT_A_DATE, Date::parse);
+read_from_text!(Moment, "date-time", NOT_A_MOMENT, Moment::parse);
+
+impl Moment {
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        Date::parse(text)
+            .map(|date| Timestamp::start_of(date, &TimeZone::UTC))
+            .or_else(|_| Timestamp::parse(text))
+            .map(Self)
+            .map_err(|_| Flaw::new(NOT_A_MOMENT))
+    }
+}

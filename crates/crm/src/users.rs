@@ -1,0 +1,163 @@
+//! Users: the members of a workspace. Distinct from companies, whose routes
+//! only look alike.
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::email::Email;
+use crate::error::{Error, Result};
+use crate::paging::{Page, PageRequest};
+use crate::record::{self, Writable};
+use crate::text::{Name, Text};
+use crate::time::Timestamp;
+
+crate::words! {
+    /// What a user may do.
+    #[derive(Default)]
+    pub enum Role {
+        /// Everything.
+        Admin = "client_admin",
+        /// Change records.
+        #[default]
+        Editor = "client_editor",
+        /// Look at records.
+        Viewer = "client_viewer",
+    }
+}
+
+crate::record! {
+    /// A user: a member of the workspace.
+    pub struct User in "members", called "user";
+    /// The writable fields of a user.
+    pub struct UserFields;
+    read {
+        /// Their id.
+        id: Uuid,
+    }
+    write {
+        /// Their address; no two users share one.
+        patch email: Email,
+        /// Their name.
+        solid full_name: Name,
+        /// What they may do.
+        plain role: Role,
+        /// Their phone number.
+        patch phone: Text<64>,
+        /// What they do.
+        patch job_title: Text<255>,
+        /// False for those who have left.
+        plain is_active: bool,
+    }
+    kept {
+        /// When they became a member.
+        created_at: Timestamp,
+        /// When their record was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+crate::input! {
+    /// Which users are listed.
+    pub struct ListUsers {
+        /// Those with this role.
+        optional role: Role,
+        /// Those who are members still, or those who have left.
+        optional is_active: bool,
+        /// The user with this address, in any case.
+        optional email: Email,
+        flatten page: PageRequest,
+    }
+}
+
+crate::input! {
+    /// Someone to invite.
+    pub struct Invite {
+        /// Their address; no two users share one.
+        required email: Email,
+        /// Their name.
+        required full_name: Name,
+        /// What they may do; `client_editor` by default.
+        defaulted role: Role,
+        /// Their phone number.
+        patch phone: Text<64>,
+        /// What they do.
+        patch job_title: Text<255>,
+    }
+}
+
+/// A page of the users, newest first.
+pub fn list(db: &Db<'_>, who: &Caller, input: &ListUsers) -> Result<Page<User>> {
+    let mut condition = record::all(who);
+    condition
+        .and_if("t.role = ?", input.role)
+        .and_if("t.is_active = ?", input.is_active)
+        .and_if(
+            "lower(t.email) = ?",
+            input.email.as_ref().map(|email| email.to_lowercase()),
+        );
+    record::page(db, condition, input.page)
+}
+
+/// Makes someone a member.
+pub fn invite(tx: &mut Tx<'_>, who: &Caller, input: Invite) -> Result<User> {
+    create(
+        tx,
+        who,
+        UserFields {
+            email: crate::input::Patch::Set(input.email),
+            full_name: Some(input.full_name),
+            role: Some(input.role),
+            phone: input.phone,
+            job_title: input.job_title,
+            is_active: Some(true),
+        },
+    )
+}
+
+/// Makes a member, of whom an import may not know the address.
+pub fn create(tx: &mut Tx<'_>, who: &Caller, mut fields: UserFields) -> Result<User> {
+    fields.role.get_or_insert_default();
+    fields.is_active.get_or_insert(true);
+    prepare(tx, who, None, &mut fields)?;
+    record::insert(tx, who, who.new_id(), fields.columns())
+}
+
+/// Changes the fields that are given.
+pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut fields: UserFields) -> Result<User> {
+    let mut user = record::lock::<User>(tx, who, id)?;
+    prepare(tx, who, Some(id), &mut fields)?;
+    let changes = fields.apply(&mut user);
+    if !changes.is_empty() {
+        user.updated_at = who.now;
+    }
+    record::update::<User>(tx, who, id, &changes, [])?;
+    Ok(user)
+}
+
+/// Ends a membership; the next user of each of their opportunities takes over.
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    record::lock::<User>(tx, who, id)?;
+    crate::opportunities::unassign_everywhere(tx, who, id)?;
+    record::delete::<User>(tx, who, id)
+}
+
+fn prepare(tx: &Tx<'_>, who: &Caller, id: Option<Uuid>, fields: &mut UserFields) -> Result<()> {
+    crate::contacts::read_phone(tx, who, "phone", &mut fields.phone, crate::phone::landline)?;
+    let Some(email) = fields.email.value() else {
+        return Ok(());
+    };
+    let taken = tx.query_opt(
+        "select id from members where workspace_id = $1 and lower(email) = $2",
+        &store::params![who.workspace_id, email.to_lowercase()],
+        |row| row.get::<Uuid>(0),
+    )?;
+    match taken {
+        Some(other) if Some(other) != id => Err(Error::conflict(
+            format!("A user with the address {} exists already", &**email),
+            "Use another address, or PATCH the user who has it; \
+             GET /company/users?email= finds them.",
+        )),
+        _ => Ok(()),
+    }
+}

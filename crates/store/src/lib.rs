@@ -1,0 +1,479 @@
+//! One SQL on two engines, SQLite and PostgreSQL.
+//!
+//! [`Store::read`] and [`Store::write`] are the two doors: each runs an
+//! ordinary synchronous function over a [`Db`] or a [`Tx`], as one consistent
+//! snapshot or one transaction. The SQL is written once, in the subset that
+//! both engines speak, with `$1` parameters; the few differences are the small
+//! functions of [`Engine`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), store::Error> {
+//! use store::{Options, Store, Target, params};
+//!
+//! let store = Store::open(&Target::Sqlite("data/example.db".into()), Options::default()).await?;
+//! let titles = store
+//!     .read(|db| {
+//!         db.query(
+//!             "select title from card where stage = $1 order by rank",
+//!             &params!["won"],
+//!             |row| row.get::<String>(0),
+//!         )
+//!     })
+//!     .await?;
+//! # let _: Vec<String> = titles;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What both engines take, and where care is needed:
+//!
+//! - `cast($1 as text)`, never `$1::text`.
+//! - A statement that fails dooms its transaction (on SQLite too, as it always
+//!   does on PostgreSQL): every further statement gives [`Error::Aborted`].
+//!   Where a failure is expected, use `on conflict` or [`Tx::savepoint`].
+//! - `insert … returning` goes through `query…` of a [`Tx`].
+//!
+//! The store knows nothing of what is kept in it.
+
+mod engine;
+mod error;
+mod migrate;
+mod postgres;
+mod row;
+mod sqlite;
+mod tls;
+mod value;
+
+use std::ops::{ControlFlow, Deref};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use migrate::Migration;
+pub use row::{Cell, FromColumn, Row};
+pub use value::Value;
+
+/// Which database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A SQLite file, made if it does not exist. Its folder must exist.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL, `postgres://user:password@host:port/database`. With
+    /// `?sslmode=require` the connection is encrypted and the server's
+    /// certificate verified, by the authorities of the web or by those in the
+    /// PEM file named by `&sslrootcert=`. Else it is plain.
+    Postgres(String),
+}
+
+/// How to use the database. [`Options::default`] is right for a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// PostgreSQL: how many connections at most. SQLite: how many idle readers
+    /// are kept, and twice how many [scans](Store::scan) may run at once.
+    pub connections: usize,
+    /// How long to wait for a free connection, for a place in the writer's
+    /// queue, or for the connection to be made, before
+    /// [`Error::Unavailable`].
+    pub acquire_timeout: Duration,
+    /// How long one statement of a read or a write may take (PostgreSQL).
+    pub statement_timeout: Duration,
+    /// How long one statement of a [scan](Store::scan) may take, and how long
+    /// it may pause between two (PostgreSQL).
+    pub scan_timeout: Duration,
+    /// How long to wait for another's lock: a row's on PostgreSQL, another
+    /// process' on the SQLite file.
+    pub lock_timeout: Duration,
+    /// SQLite: an answered write is on disk. `false` is for tests and for
+    /// imports that can be done again.
+    pub durable: bool,
+    /// The name by which PostgreSQL shows our connections.
+    pub application_name: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+            scan_timeout: Duration::from_secs(600),
+            lock_timeout: Duration::from_secs(10),
+            durable: true,
+            application_name: "dealwright".to_owned(),
+        }
+    }
+}
+
+/// What the store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Writes that were asked for and ended, well or not.
+    pub jobs: u64,
+    /// Commits. On SQLite far fewer than `jobs` under load: writes that wait
+    /// for the same disk share one.
+    pub commits: u64,
+    /// Writes that were run again: a deadlock or serialization failure on
+    /// PostgreSQL, a failed group on SQLite.
+    pub retries: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    jobs: AtomicU64,
+    commits: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn job(&self) {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            jobs: self.jobs.load(Ordering::Relaxed),
+            commits: self.commits.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// An open database. Cheap to clone; all clones share it.
+#[derive(Clone)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(Arc<sqlite::Database>),
+    Postgres(Arc<postgres::Database>),
+}
+
+impl Store {
+    /// Opens the database and tries it once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the server can't be reached,
+    /// [`Error::Engine`] when the file or the URL is not usable.
+    pub async fn open(target: &Target, options: Options) -> Result<Self, Error> {
+        let backend = match target {
+            Target::Sqlite(path) => {
+                Backend::Sqlite(Arc::new(sqlite::Database::open(path, options).await?))
+            }
+            Target::Postgres(url) => {
+                Backend::Postgres(Arc::new(postgres::Database::open(url, options).await?))
+            }
+        };
+        Ok(Self { backend })
+    }
+
+    /// Which engine it is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.backend {
+            Backend::Sqlite(_) => Engine::Sqlite,
+            Backend::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs `f` over one consistent snapshot; nothing can be written.
+    ///
+    /// On SQLite `f` runs right here, on the calling task: a point read takes
+    /// microseconds. What reads for longer than about a millisecond belongs
+    /// into [`scan`](Self::scan).
+    ///
+    /// # Errors
+    /// What `f` returns; [`Error::Unavailable`] without a free connection in
+    /// time; [`Error::Panicked`].
+    pub async fn read<T, E>(
+        &self,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.backend {
+            Backend::Sqlite(database) => database.read(f),
+            Backend::Postgres(database) => database.read(f, false).await,
+        }
+    }
+
+    /// As [`read`](Self::read), for reads that may take long, such as exports
+    /// and reports: never on the async worker, fewer at a time, and with a
+    /// longer time limit.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn scan<T, E>(
+        &self,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.backend {
+            Backend::Sqlite(database) => database.clone().scan(f).await,
+            Backend::Postgres(database) => database.read(f, true).await,
+        }
+    }
+
+    /// Runs `f` as one transaction: all of it is kept when it returns `Ok`,
+    /// nothing when it returns `Err`. When this answers `Ok`, it is durable.
+    ///
+    /// `f` may be run again from the start, so it must have no effect outside
+    /// the transaction. On SQLite writes run one after another; on PostgreSQL
+    /// side by side at *read committed*, so rows that a decision rests on are
+    /// read with [`Engine::for_update`].
+    ///
+    /// When the returned future is dropped, the transaction may have happened
+    /// or not; it never happens in part.
+    ///
+    /// # Errors
+    /// What `f` returns; [`Error::Unavailable`] (see there for a connection
+    /// lost while committing); [`Error::Full`]; [`Error::Aborted`];
+    /// [`Error::Panicked`].
+    pub async fn write<T, E>(
+        &self,
+        f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.backend {
+            Backend::Sqlite(database) => database.write(f).await,
+            Backend::Postgres(database) => database.write(f).await,
+        }
+    }
+
+    /// Applies the migrations that the database does not have yet, in order,
+    /// each in a transaction of its own, and returns their numbers. Any number
+    /// of servers may do so at once: one does, the others wait and find it
+    /// done.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`], before anything is changed;
+    /// [`Error::Migration`].
+    pub async fn migrate(&self, migrations: &'static [Migration]) -> Result<Vec<u32>, Error> {
+        match &self.backend {
+            Backend::Sqlite(database) => database.migrate(migrations).await,
+            Backend::Postgres(database) => database.migrate(migrations).await,
+        }
+    }
+
+    /// The number of the newest migration in the database; 0 without any.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn schema_version(&self) -> Result<u32, Error> {
+        self.read(migrate::version).await
+    }
+
+    /// The numbers of those migrations that the database does not have yet.
+    ///
+    /// # Errors
+    /// [`Error::NewerSchema`]; else as [`read`](Self::read).
+    pub async fn pending(&self, migrations: &'static [Migration]) -> Result<Vec<u32>, Error> {
+        let version = self.schema_version().await?;
+        Ok(migrate::pending(migrations, version)?
+            .iter()
+            .map(|migration| migration.number)
+            .collect())
+    }
+
+    /// What the store has done since it was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        match &self.backend {
+            Backend::Sqlite(database) => database.counters().stats(),
+            Backend::Postgres(database) => database.counters().stats(),
+        }
+    }
+
+    /// Ends the store, for every clone of it: writes that were asked for before
+    /// are finished, on SQLite the log is written back into the file. Whatever
+    /// is asked for afterwards gives [`Error::Unavailable`].
+    pub async fn close(self) {
+        match &self.backend {
+            Backend::Sqlite(database) => database.close().await,
+            Backend::Postgres(database) => database.close().await,
+        }
+    }
+}
+
+/// Reads of one snapshot. See [`Store::read`].
+pub struct Db<'a> {
+    session: Session<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Session<'a> {
+    Sqlite(&'a sqlite::Session),
+    Postgres(&'a postgres::Session),
+}
+
+impl<'a> Db<'a> {
+    pub(crate) fn new(session: Session<'a>) -> Self {
+        Self { session }
+    }
+
+    /// Which engine runs the statements.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.session {
+            Session::Sqlite(_) => Engine::Sqlite,
+            Session::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// All rows of the answer.
+    ///
+    /// # Errors
+    /// The statement's, or what `map` returns.
+    pub fn query<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        mut map: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
+        self.rows(sql, params, &mut |row| {
+            all.push(map(row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(all)
+    }
+
+    /// The first row of the answer, if there is one.
+    ///
+    /// # Errors
+    /// The statement's, or what `map` returns.
+    pub fn query_opt<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        map: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut first = None;
+        let mut map = Some(map);
+        self.rows(sql, params, &mut |row| {
+            if let Some(map) = map.take() {
+                first = Some(map(row)?);
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(first)
+    }
+
+    /// The first row of the answer, which must be there.
+    ///
+    /// # Errors
+    /// [`Error::NoRow`]; else the statement's, or what `map` returns.
+    pub fn query_one<T>(
+        &self,
+        sql: &str,
+        params: &[Value],
+        map: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.query_opt(sql, params, map)?.ok_or(Error::NoRow)
+    }
+
+    /// Passes each row of a `select` to `f` without ever holding many of them,
+    /// however long the answer is. `f` may run statements of its own.
+    ///
+    /// # Errors
+    /// The statement's, or what `f` returns, which also ends it.
+    pub fn each(
+        &self,
+        sql: &str,
+        params: &[Value],
+        mut f: impl FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match self.session {
+            Session::Sqlite(session) => session.rows(sql, params, &mut |row| {
+                f(row)?;
+                Ok(ControlFlow::Continue(()))
+            }),
+            Session::Postgres(session) => session.each(sql, params, &mut f),
+        }
+    }
+
+    fn rows(&self, sql: &str, params: &[Value], f: &mut EachRow<'_>) -> Result<(), Error> {
+        match self.session {
+            Session::Sqlite(session) => session.rows(sql, params, f),
+            Session::Postgres(session) => session.rows(sql, params, f),
+        }
+    }
+}
+
+/// What is done with each row; `Break` when no further one is wanted.
+pub(crate) type EachRow<'f> = dyn FnMut(&Row<'_>) -> Result<ControlFlow<()>, Error> + 'f;
+
+/// A transaction. It reads as a [`Db`] does, sees its own changes, and
+/// writes. See [`Store::write`].
+pub struct Tx<'a> {
+    db: Db<'a>,
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = Db<'a>;
+
+    fn deref(&self) -> &Db<'a> {
+        &self.db
+    }
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(session: Session<'a>) -> Self {
+        Self {
+            db: Db::new(session),
+        }
+    }
+
+    /// Runs a statement and returns how many rows it inserted, updated or
+    /// deleted; of a `select`, how many it found.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        match self.db.session {
+            Session::Sqlite(session) => session.execute(sql, params),
+            Session::Postgres(session) => session.execute(sql, params),
+        }
+    }
+
+    /// Runs `f` so that it can fail alone: what it wrote is undone when it
+    /// returns `Err`, and the transaction goes on. It costs no round trip.
+    ///
+    /// # Errors
+    /// What `f` returns; [`Error::Aborted`].
+    pub fn savepoint<T, E>(&mut self, f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<Error>,
+    {
+        match self.db.session {
+            Session::Sqlite(session) => session.savepoint_begin()?,
+            Session::Postgres(session) => session.savepoint_begin()?,
+        }
+        let result = f(self);
+        match self.db.session {
+            Session::Sqlite(session) => session.savepoint_end(result.is_ok())?,
+            Session::Postgres(session) => session.savepoint_end(result.is_ok())?,
+        }
+        result
+    }
+}

@@ -1,0 +1,765 @@
+//! SQLite: many readers, one writer that commits waiting transactions together.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, Value as SqliteValue, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::migrate::{self, Migration};
+use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Tx, Value};
+
+/// How many statements each connection keeps prepared.
+const STATEMENTS: usize = 256;
+/// How many writes share a commit at most, and how many may wait.
+const GROUP: usize = 512;
+const QUEUE: usize = 4 * GROUP;
+/// After this long a group takes no further write, so that the first of it
+/// does not wait for ever.
+const GROUP_TIME: Duration = Duration::from_millis(20);
+
+// ---------------------------------------------------------------- connections
+
+/// A connection within a transaction.
+pub(crate) struct Session {
+    connection: Connection,
+    /// A statement has failed, and its error is still on its way out.
+    doomed: Cell<bool>,
+    /// How many savepoints are open.
+    depth: Cell<u32>,
+}
+
+impl Session {
+    fn open(path: &Path, options: &Options, writes: bool) -> Result<Self, Error> {
+        let access = if writes {
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        };
+        let connect = || -> rusqlite::Result<Connection> {
+            let connection =
+                Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            connection.busy_timeout(options.lock_timeout)?;
+            // Without this SQLite (built with STAT4) prepares a join again for
+            // every new binding, which takes far longer than running it.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+            // A misspelt column in double quotes is an error, not a string.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+            rusqlite::vtab::array::load_module(&connection)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
+            connection.execute_batch("pragma temp_store = memory; pragma foreign_keys = on;")?;
+            if writes {
+                connection.execute_batch(
+                    "pragma journal_mode = wal;
+                     pragma journal_size_limit = 67108864;
+                     pragma cache_size = -65536;",
+                )?;
+                connection.pragma_update(
+                    None,
+                    "synchronous",
+                    if options.durable { "full" } else { "off" },
+                )?;
+            } else {
+                connection.execute_batch("pragma cache_size = -16384;")?;
+            }
+            Ok(connection)
+        };
+        let connection = connect().map_err(|error| translate(&error, None))?;
+        Ok(Self {
+            connection,
+            doomed: Cell::new(false),
+            depth: Cell::new(0),
+        })
+    }
+
+    /// One of our own statements between those of the closures.
+    fn control(&self, sql: &str) -> Result<(), Error> {
+        let run = || self.connection.prepare_cached(sql)?.execute([]);
+        run()
+            .map(drop)
+            .map_err(|error| translate(&error, Some(&self.connection)))
+    }
+
+    fn fresh(&self) {
+        self.doomed.set(false);
+        self.depth.set(0);
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> Error {
+        self.doomed.set(true);
+        translate(error, Some(&self.connection))
+    }
+
+    fn prepare(&self, sql: &str, params: &[Value]) -> Result<CachedStatement<'_>, Error> {
+        if self.doomed.get() {
+            return Err(Error::Aborted);
+        }
+        let mut statement = self
+            .connection
+            .prepare_cached(sql)
+            .map_err(|error| self.failed(&error))?;
+        bind(&mut statement, params).inspect_err(|_| self.doomed.set(true))?;
+        Ok(statement)
+    }
+
+    pub(crate) fn rows(
+        &self,
+        sql: &str,
+        params: &[Value],
+        f: &mut EachRow<'_>,
+    ) -> Result<(), Error> {
+        let mut statement = self.prepare(sql, params)?;
+        // A statement that writes must run to its end even if nobody wants its
+        // further rows: only there are its foreign keys checked.
+        let to_the_end = !statement.readonly();
+        let mut wanted = true;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
+            if wanted && f(&Row::sqlite(row))? == ControlFlow::Break(()) {
+                wanted = false;
+            }
+            if !wanted && !to_the_end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        let mut statement = self.prepare(sql, params)?;
+        if statement.column_count() > 0 {
+            let mut rows = statement.raw_query();
+            let mut found = 0;
+            while rows.next().map_err(|error| self.failed(&error))?.is_some() {
+                found += 1;
+            }
+            return Ok(found);
+        }
+        let changed = statement
+            .raw_execute()
+            .map_err(|error| self.failed(&error))?;
+        // Of a statement that changes nothing SQLite tells the count of the
+        // last one that did.
+        Ok(if is_change(sql) { changed as u64 } else { 0 })
+    }
+
+    pub(crate) fn savepoint_begin(&self) -> Result<(), Error> {
+        if self.doomed.get() {
+            return Err(Error::Aborted);
+        }
+        let depth = self.depth.get() + 1;
+        self.control(&format!("savepoint s{depth}"))
+            .inspect_err(|_| self.doomed.set(true))?;
+        self.depth.set(depth);
+        Ok(())
+    }
+
+    /// Keeps or undoes what happened since the innermost savepoint.
+    pub(crate) fn savepoint_end(&self, keep: bool) -> Result<(), Error> {
+        let depth = self.depth.get();
+        self.depth.set(depth - 1);
+        if self.connection.is_autocommit() {
+            // SQLite has rolled back everything, the savepoint with it. The
+            // writer sees that when the closure is through.
+            self.doomed.set(true);
+            return if keep { Err(Error::Aborted) } else { Ok(()) };
+        }
+        let keeps = keep && !self.doomed.get();
+        if !keeps {
+            self.control(&format!("rollback to s{depth}"))?;
+        }
+        self.control(&format!("release s{depth}"))?;
+        self.doomed.set(false);
+        if keep && !keeps {
+            Err(Error::Aborted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether the statement can change rows, rather than the schema.
+fn is_change(sql: &str) -> bool {
+    let first = sql
+        .trim_start()
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .next();
+    ["insert", "update", "delete", "replace", "with"]
+        .iter()
+        .any(|change| first.is_some_and(|first| first.eq_ignore_ascii_case(change)))
+}
+
+/// Binds by the names `$1`, `$2` …, since SQLite numbers named parameters in
+/// the order in which they appear.
+fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> Result<(), Error> {
+    let mismatch = || Error::Parameters {
+        given: params.len(),
+    };
+    // Each must be used, because PostgreSQL insists on it.
+    let mut used = 0_usize;
+    for index in 1..=statement.parameter_count() {
+        let value = statement
+            .parameter_name(index)
+            .and_then(|name| name.strip_prefix('$'))
+            .and_then(|number| number.parse::<usize>().ok())
+            .and_then(|number| params.get(number.checked_sub(1)?))
+            .ok_or_else(mismatch)?;
+        if let Some(reason) = value.unstorable() {
+            return Err(Error::Encode(reason.to_owned()));
+        }
+        statement
+            .raw_bind_parameter(index, Bound(value))
+            .map_err(|error| translate(&error, None))?;
+        used += 1;
+    }
+    if used == params.len() {
+        Ok(())
+    } else {
+        Err(mismatch())
+    }
+}
+
+struct Bound<'a>(&'a Value);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Value::Bool(value) => ToSqlOutput::Owned(SqliteValue::Integer((*value).into())),
+            Value::Int(value) => ToSqlOutput::Owned(SqliteValue::Integer(*value)),
+            Value::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            Value::Uuid(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value.as_bytes())),
+            Value::Timestamp(value) => {
+                ToSqlOutput::Owned(SqliteValue::Integer(value.as_millisecond()))
+            }
+            Value::Date(value) => ToSqlOutput::Owned(SqliteValue::Text(value.to_string())),
+            Value::Json(value) => ToSqlOutput::Owned(SqliteValue::Text(value.to_string())),
+            Value::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+            Value::Uuids(ids) => {
+                let ids: Vec<_> = ids
+                    .iter()
+                    .map(|id| SqliteValue::Blob(id.as_bytes().to_vec()))
+                    .collect();
+                return rusqlite::vtab::array::Array::to_sql(&Rc::new(ids)).map(pointer);
+            }
+        })
+    }
+}
+
+/// An array is passed as a pointer that owns it, so it borrows nothing.
+fn pointer(output: ToSqlOutput<'_>) -> ToSqlOutput<'static> {
+    match output {
+        ToSqlOutput::Pointer(pointer) => ToSqlOutput::Pointer(pointer),
+        _ => ToSqlOutput::Owned(SqliteValue::Null),
+    }
+}
+
+/// In our words. `connection` finds the name of a violated unique index.
+fn translate(error: &rusqlite::Error, connection: Option<&Connection>) -> Error {
+    let (failure, message) = match error {
+        rusqlite::Error::SqliteFailure(failure, message) => (failure, message.as_deref()),
+        // From preparing: the message names tables and columns of the SQL, no
+        // values.
+        rusqlite::Error::SqlInputError { error, msg, .. } => {
+            return Error::Engine(format!("SQLite {}: {msg}", error.extended_code));
+        }
+        other => return Error::Engine(format!("SQLite: {other}")),
+    };
+    match (failure.code, failure.extended_code) {
+        (
+            _,
+            ffi::SQLITE_CONSTRAINT_UNIQUE
+            | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | ffi::SQLITE_CONSTRAINT_ROWID,
+        ) => Error::UniqueViolation {
+            constraint: unique_constraint(message.unwrap_or_default(), connection),
+        },
+        (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Error::ForeignKeyViolation { constraint: None },
+        // Names the constraint or the column.
+        (ErrorCode::ConstraintViolation, code) => Error::Engine(format!(
+            "SQLite {code}: {}",
+            message.unwrap_or("constraint failed")
+        )),
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
+            Error::unavailable("another process holds the database's lock")
+        }
+        (ErrorCode::CannotOpen, code) => {
+            Error::unavailable(format!("the database file can't be opened (SQLite {code})"))
+        }
+        (ErrorCode::DiskFull, _) => Error::Full,
+        // The message may quote a value here, so only the code's meaning.
+        (_, code) => Error::Engine(format!("SQLite {code}: {}", ffi::code_to_str(code))),
+    }
+}
+
+/// The index's name as PostgreSQL would give it, from "UNIQUE constraint
+/// failed: table.column, table.column" or "… failed: index 'name'".
+fn unique_constraint(message: &str, connection: Option<&Connection>) -> String {
+    let what = message.split_once(": ").map_or(message, |(_, what)| what);
+    if let Some(name) = what.strip_prefix("index '") {
+        return name.trim_end_matches('\'').to_owned();
+    }
+    let columns: Vec<_> = what
+        .split(", ")
+        .filter_map(|column| column.split_once('.'))
+        .collect();
+    let (Some(connection), Some((table, _))) = (connection, columns.first()) else {
+        return what.to_owned();
+    };
+    let columns: Vec<_> = columns.iter().map(|(_, column)| *column).collect();
+    let index = connection.query_row(
+        "select name, origin from pragma_index_list(?1) as list
+         where \"unique\" and ?2 = (
+             select group_concat(name, ',') from (
+                 select name from pragma_index_info(list.name) order by seqno
+             )
+         )",
+        [*table, &columns.join(",")],
+        |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+    );
+    match index {
+        Ok((name, origin)) if origin == "c" => name,
+        Ok((_, origin)) if origin == "u" => format!("{table}_{}_key", columns.join("_")),
+        // The primary key, or an integer primary key, which has no index.
+        _ => format!("{table}_pkey"),
+    }
+}
+
+// --------------------------------------------------------------- the database
+
+pub(crate) struct Database {
+    path: PathBuf,
+    options: Options,
+    /// Idle readers, the last used on top: its cache is the warmest. `None`
+    /// once closed.
+    readers: Mutex<Option<Vec<Session>>>,
+    scans: Semaphore,
+    writer: mpsc::Sender<Message>,
+    counters: Arc<Counters>,
+}
+
+enum Message {
+    Write(Box<dyn Job>),
+    /// End when this is dropped by the writer.
+    Close(oneshot::Sender<()>),
+}
+
+impl Database {
+    pub(crate) async fn open(path: &Path, options: Options) -> Result<Self, Error> {
+        let counters = Arc::new(Counters::default());
+        let (writer, queue) = mpsc::channel(QUEUE);
+        let session = {
+            let (path, options) = (path.to_owned(), options.clone());
+            blocking(move || Session::open(&path, &options, true)).await?
+        };
+        let thread = Writer {
+            session,
+            queue,
+            counters: counters.clone(),
+        };
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || thread.run())
+            .map_err(|error| Error::unavailable(format!("no thread for the writer: {error}")))?;
+        Ok(Self {
+            path: path.to_owned(),
+            readers: Mutex::new(Some(Vec::new())),
+            scans: Semaphore::new(2 * options.connections.max(1)),
+            options,
+            writer,
+            counters,
+        })
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Option<Vec<Session>>> {
+        // Nothing panics while holding it, and a Vec of connections has no
+        // state in between.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let idle = match &mut *self.readers() {
+            Some(readers) => readers.pop(),
+            None => return Err(closed().into()),
+        };
+        let session = match idle {
+            Some(session) => session,
+            None => Session::open(&self.path, &self.options, false)?,
+        };
+        session.fresh();
+        session.control("begin")?;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            f(&Db::new(AnySession::Sqlite(&session)))
+        }))
+        .map_err(|_| Error::Panicked)?;
+        // A session that does not end well is dropped rather than put back.
+        if session.control("commit").is_ok()
+            && let Some(readers) = &mut *self.readers()
+            && readers.len() < self.options.connections
+        {
+            readers.push(session);
+        }
+        result
+    }
+
+    pub(crate) async fn scan<T, E>(
+        self: Arc<Self>,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let database = self.clone();
+        let wait = tokio::time::timeout(self.options.acquire_timeout, self.scans.acquire());
+        let Ok(Ok(_permit)) = wait.await else {
+            return Err(Error::unavailable("too many long reads at once").into());
+        };
+        blocking(move || database.read(f)).await
+    }
+
+    pub(crate) async fn write<T, E>(
+        &self,
+        f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Message::Write(Box::new(Write {
+            f,
+            result: None,
+            reply: Some(reply),
+        }));
+        match self
+            .writer
+            .send_timeout(job, self.options.acquire_timeout)
+            .await
+        {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                return Err(Error::unavailable("too many writes are waiting").into());
+            }
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(closed().into()),
+        }
+        // The writer drops a job without an answer only when it ends.
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    pub(crate) async fn migrate(
+        &self,
+        migrations: &'static [Migration],
+    ) -> Result<Vec<u32>, Error> {
+        let path = self.path.clone();
+        // Another process may be at it, and a migration may take a while.
+        let options = Options {
+            lock_timeout: Duration::from_secs(600),
+            ..self.options.clone()
+        };
+        blocking(move || {
+            let session = Session::open(&path, &options, true)?;
+            migrate(&session, migrations)
+        })
+        .await
+    }
+
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        self.readers().take();
+        if self.writer.send(Message::Close(done)).await.is_ok() {
+            // An error is the answer: the sender was dropped.
+            let _ = closed.await;
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::unavailable("the store is closed")
+}
+
+async fn blocking<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(f).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::Panicked.into()),
+        Err(_) => Err(Error::unavailable("the runtime is shutting down").into()),
+    }
+}
+
+fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u32>, Error> {
+    let db = Db::new(AnySession::Sqlite(session));
+    migrate::pending(migrations, migrate::version(&db)?)?;
+    // A step may rebuild a table, which with foreign keys on would delete what
+    // refers to it. They are checked before each commit instead.
+    session.control("pragma foreign_keys = off")?;
+    let mut applied = Vec::new();
+    loop {
+        session.fresh();
+        // Another process may have done some of them; only under the lock is
+        // it certain what is left.
+        session.control("begin immediate")?;
+        let step = || -> Result<Option<u32>, Error> {
+            let Some(next) = migrate::pending(migrations, migrate::version(&db)?)?.first() else {
+                return Ok(None);
+            };
+            let apply = || -> Result<(), Error> {
+                session
+                    .connection
+                    .execute_batch(migrate::TABLE_SQLITE)
+                    .and_then(|()| session.connection.execute_batch(next.sqlite))
+                    .map_err(|error| translate(&error, Some(&session.connection)))?;
+                session.execute(
+                    "insert into schema_migrations (number, name, applied_at) values ($1, $2, $3)",
+                    &crate::params![next.number, next.name, jiff::Timestamp::now()],
+                )?;
+                let orphans = db.query_one(
+                    "select count(*) from pragma_foreign_key_check",
+                    &[],
+                    |row| row.get::<i64>(0),
+                )?;
+                if orphans > 0 {
+                    return Err(Error::ForeignKeyViolation { constraint: None });
+                }
+                session.control("commit")
+            };
+            apply().map_err(|cause| next.failed(cause))?;
+            Ok(Some(next.number))
+        };
+        match step() {
+            Ok(Some(number)) => applied.push(number),
+            Ok(None) => {
+                session.control("rollback")?;
+                return Ok(applied);
+            }
+            Err(error) => {
+                // The session is dropped after this, which ends it as well.
+                let _ = session.control("rollback");
+                return Err(error);
+            }
+        }
+    }
+}
+
+// ----------------------------------------------------------------- the writer
+
+/// A write waiting for its turn, whatever its types.
+trait Job: Send {
+    /// Nobody waits for it any more.
+    fn abandoned(&self) -> bool;
+    /// Runs it once and keeps its result; whether it wants to be kept.
+    fn run(&mut self, session: &Session) -> bool;
+    /// Its result is this error instead.
+    fn fail(&mut self, error: Error);
+    /// Tells the caller.
+    fn answer(self: Box<Self>);
+}
+
+struct Write<F, T, E> {
+    f: F,
+    result: Option<Result<T, E>>,
+    reply: Option<oneshot::Sender<Result<T, E>>>,
+}
+
+impl<F, T, E> Job for Write<F, T, E>
+where
+    F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn abandoned(&self) -> bool {
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn run(&mut self, session: &Session) -> bool {
+        session.fresh();
+        let mut tx = Tx::new(AnySession::Sqlite(session));
+        let result = catch_unwind(AssertUnwindSafe(|| (self.f)(&mut tx)))
+            .unwrap_or_else(|_: Box<dyn Any + Send>| Err(Error::Panicked.into()));
+        let result = match result {
+            Ok(_) if session.doomed.get() => Err(Error::Aborted.into()),
+            result => result,
+        };
+        let keep = result.is_ok();
+        self.result = Some(result);
+        keep
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error.into()));
+    }
+
+    fn answer(mut self: Box<Self>) {
+        if let (Some(reply), Some(result)) = (self.reply.take(), self.result.take()) {
+            // The caller may have gone away.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+struct Writer {
+    session: Session,
+    queue: mpsc::Receiver<Message>,
+    counters: Arc<Counters>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut closing = Vec::new();
+        while let Some(message) = self.queue.blocking_recv() {
+            match message {
+                Message::Write(job) => self.group(job, &mut closing),
+                Message::Close(done) => closing.push(done),
+            }
+            if !closing.is_empty() {
+                // No more is taken in; what waits is still done.
+                self.queue.close();
+            }
+        }
+        let checkpoint =
+            self.session
+                .connection
+                .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+        if let Err(error) = checkpoint {
+            // Nothing is lost: the log is read at the next start.
+            tracing::warn!(%error, "the write-ahead log was not written back");
+        }
+        drop(self);
+        drop(closing);
+    }
+
+    /// Runs `first` and those that arrive meanwhile as one transaction.
+    fn group(&mut self, first: Box<dyn Job>, closing: &mut Vec<oneshot::Sender<()>>) {
+        if let Err(error) = self.session.control("begin immediate") {
+            self.refuse(first, error, closing);
+            return;
+        }
+        let started = Instant::now();
+        let mut jobs = Vec::new();
+        let mut kept = 0_usize;
+        let mut next = Some(first);
+        let mut lost = false;
+        while let Some(mut job) = next.take() {
+            if job.abandoned() {
+                self.counters.job();
+            } else {
+                match self.run_in_savepoint(&mut *job) {
+                    Some(keep) => kept += usize::from(keep),
+                    None => lost = true,
+                }
+                jobs.push(job);
+            }
+            if !lost && jobs.len() < GROUP && started.elapsed() < GROUP_TIME {
+                next = match self.queue.try_recv() {
+                    Ok(Message::Write(job)) => Some(job),
+                    Ok(Message::Close(done)) => {
+                        closing.push(done);
+                        None
+                    }
+                    Err(_) => None,
+                };
+            }
+        }
+        if !lost {
+            lost = if kept > 0 {
+                self.session.control("commit").is_err()
+            } else {
+                self.session.control("rollback").is_err()
+            };
+        }
+        if lost {
+            self.one_by_one(&mut jobs);
+        } else if kept > 0 {
+            self.counters.commit();
+        }
+        for job in jobs {
+            self.counters.job();
+            job.answer();
+        }
+    }
+
+    /// Whether the job is to be kept; `None` when the whole transaction is
+    /// gone, as after a full disk.
+    fn run_in_savepoint(&self, job: &mut dyn Job) -> Option<bool> {
+        self.session.control("savepoint job").ok()?;
+        let keep = job.run(&self.session);
+        if self.session.connection.is_autocommit() {
+            return None;
+        }
+        if !keep {
+            self.session.control("rollback to job").ok()?;
+        }
+        self.session.control("release job").ok()?;
+        Some(keep)
+    }
+
+    /// What could not be done together may still be possible singly, and then
+    /// each learns its own error.
+    fn one_by_one(&self, jobs: &mut [Box<dyn Job>]) {
+        self.end_transaction();
+        for job in jobs {
+            self.counters.retry();
+            if let Err(error) = self.session.control("begin immediate") {
+                job.fail(error);
+                continue;
+            }
+            let keep = job.run(&self.session);
+            if keep {
+                match self.session.control("commit") {
+                    Ok(()) => self.counters.commit(),
+                    Err(error) => job.fail(error),
+                }
+            }
+            self.end_transaction();
+        }
+    }
+
+    fn end_transaction(&self) {
+        if !self.session.connection.is_autocommit()
+            && let Err(error) = self.session.control("rollback")
+        {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    /// The lock was not to be had within the time allowed: all that have
+    /// waited through it get the error, rather than each waiting as long again.
+    fn refuse(
+        &mut self,
+        first: Box<dyn Job>,
+        error: Error,
+        closing: &mut Vec<oneshot::Sender<()>>,
+    ) {
+        let reason = error.to_string();
+        let mut next = Some((first, error));
+        while let Some((mut job, error)) = next.take() {
+            self.counters.job();
+            job.fail(error);
+            job.answer();
+            match self.queue.try_recv() {
+                Ok(Message::Write(job)) => next = Some((job, Error::Unavailable(reason.clone()))),
+                Ok(Message::Close(done)) => closing.push(done),
+                Err(_) => {}
+            }
+        }
+    }
+}

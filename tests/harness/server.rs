@@ -1,0 +1,395 @@
+//! The real binary, serving an installation of its own.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::client::Address;
+use super::database::Database;
+use super::{Client, Engine};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_dealwright");
+
+/// How long a start or an orderly end may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const KEY_PREFIX: &str = "dw_live_";
+const KEY_LENGTH: usize = KEY_PREFIX.len() + 43;
+
+/// What outlives a process: the data folder and the database. Both go with
+/// the last server that uses them.
+struct Installation {
+    folder: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+impl Installation {
+    fn new(engine: Engine) -> Installation {
+        Installation {
+            folder: tempfile::Builder::new()
+                .prefix("dealwright-test-")
+                .tempdir()
+                .expect("a temporary folder"),
+            database: (engine == Engine::Postgres).then(Database::create),
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The binary, pointed at this installation and at nothing else that may
+    /// be configured on this machine.
+    fn command(&self) -> Command {
+        let mut command = Command::new(BINARY);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("DEALWRIGHT_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .current_dir(self.folder.path())
+            .env("DEALWRIGHT_DATA_DIR", self.data_dir())
+            .stdin(Stdio::null());
+        if let Some(database) = &self.database {
+            command.env("DEALWRIGHT_DATABASE_URL", database.url());
+        }
+        command
+    }
+}
+
+/// A running server. Dropping it ends its process at once, and a test that
+/// fails shows what it had printed.
+pub(crate) struct Server {
+    engine: Engine,
+    key: String,
+    options: Vec<String>,
+    /// Where its output goes: `<name>.stdout`, `<name>.stderr`.
+    name: String,
+    address: Address,
+    process: Mutex<Option<Child>>,
+    // Declared last: the database goes after the process that uses it.
+    installation: Arc<Installation>,
+}
+
+/// A further workspace of an installation.
+pub(crate) struct Workspace {
+    pub(crate) id: String,
+    /// A key with every scope in it.
+    pub(crate) key: String,
+    client: Client,
+}
+
+impl Workspace {
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+}
+
+impl Server {
+    /// A new, empty installation, served.
+    pub(crate) fn start(engine: Engine) -> Server {
+        Server::start_with(engine, &[])
+    }
+
+    /// The same with further options of `dealwright serve`.
+    pub(crate) fn start_with(engine: Engine, options: &[&str]) -> Server {
+        let installation = Arc::new(Installation::new(engine));
+        let mut server = Server::stopped(engine, installation, "server", options);
+        let printed = server.launch();
+        server.key = find_key(&printed)
+            .unwrap_or_else(|| panic!("the first start printed no key: {printed}"));
+        server
+    }
+
+    /// A second server on the same data.
+    pub(crate) fn another(&self, options: &[&str]) -> Server {
+        // Its own files: a server may still write to the ones it had.
+        let name = format!("server-{}", uuid::Uuid::now_v7().simple());
+        let mut server = Server::stopped(self.engine, self.installation.clone(), &name, options);
+        server.launch();
+        server.key.clone_from(&self.key);
+        server
+    }
+
+    fn stopped(
+        engine: Engine,
+        installation: Arc<Installation>,
+        name: &str,
+        options: &[&str],
+    ) -> Server {
+        Server {
+            engine,
+            key: String::new(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            name: name.to_owned(),
+            address: Arc::new(RwLock::new(String::new())),
+            process: Mutex::new(None),
+            installation,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The key with every scope that the first start printed.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// `127.0.0.1:` and the port of the present process.
+    pub(crate) fn address(&self) -> String {
+        self.address
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.installation.data_dir()
+    }
+
+    /// The URL of its PostgreSQL database.
+    pub(crate) fn database_url(&self) -> Option<String> {
+        self.installation.database.as_ref().map(Database::url)
+    }
+
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        self.process().as_ref().map(Child::id)
+    }
+
+    /// A caller with every scope.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address.clone(), &self.key)
+    }
+
+    /// A new key with these scopes only.
+    #[track_caller]
+    pub(crate) fn key_with(&self, scopes: &[&str]) -> String {
+        let body = json!({ "name": scopes.join(", "), "scopes": scopes });
+        let made = self.client().post("/api-keys", body).expect(201);
+        text_of(&made.data(), "key")
+    }
+
+    /// A caller with these scopes only.
+    #[track_caller]
+    pub(crate) fn client_with(&self, scopes: &[&str]) -> Client {
+        self.client().with_key(&self.key_with(scopes))
+    }
+
+    /// A further workspace in the same installation, with a key to all of it.
+    #[track_caller]
+    pub(crate) fn workspace(&self, name: &str) -> Workspace {
+        let made = self.cli_json(&["workspace", "create", "--name", name]);
+        let id = text_of(&made, "id");
+        let made = self.cli_json(&["api-key", "create", "--scopes", "*", "--workspace", &id]);
+        let key = text_of(&made, "key");
+        Workspace {
+            id,
+            client: self.client().with_key(&key),
+            key,
+        }
+    }
+
+    /// Runs another command of the binary on the same data.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = self.installation.command();
+        match command.args(arguments).output() {
+            Ok(output) => output,
+            Err(error) => panic!("{BINARY} does not run: {error}"),
+        }
+    }
+
+    /// Runs a command that must succeed, with `--json`, and reads what it
+    /// printed.
+    #[track_caller]
+    pub(crate) fn cli_json(&self, arguments: &[&str]) -> Value {
+        let output = self.cli(&[arguments, &["--json"]].concat());
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        match serde_json::from_str(&stdout) {
+            Ok(printed) if output.status.success() => printed,
+            _ => panic!(
+                "dealwright {arguments:?} ended with {}\n{stdout}\n{stderr}",
+                output.status
+            ),
+        }
+    }
+
+    /// SIGTERM, and its exit status once it has drained.
+    pub(crate) fn terminate(&self) -> ExitStatus {
+        let mut process = self.process();
+        let child = process.as_mut().expect("a running server");
+        signal("TERM", child.id());
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the state of our own child") {
+                break status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server did not end within {PATIENCE:?} of SIGTERM"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        *process = None;
+        status
+    }
+
+    /// SIGKILL: it ends in the middle of whatever it was doing.
+    pub(crate) fn kill_9(&self) {
+        kill(&mut self.process());
+    }
+
+    /// Serves the same data again after [`Server::terminate`] or
+    /// [`Server::kill_9`]. Its clients find it.
+    pub(crate) fn start_again(&self) {
+        assert!(self.process().is_none(), "the server still runs");
+        self.launch();
+    }
+
+    /// An orderly end and a new start.
+    pub(crate) fn restart(&self) {
+        let status = self.terminate();
+        assert!(status.success(), "the server ended with {status}");
+        self.start_again();
+    }
+
+    /// Starts a process, waits until it listens and returns what it had
+    /// printed by then.
+    fn launch(&self) -> String {
+        let stdout = self.output_file("stdout");
+        let stderr = self.output_file("stderr");
+        let printed_before = fs::metadata(&stdout).map_or(0, |file| file.len() as usize);
+        let child = self
+            .installation
+            .command()
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(&self.options)
+            .stdout(append(&stdout))
+            .stderr(append(&stderr))
+            .spawn()
+            .unwrap_or_else(|error| panic!("{BINARY} does not run: {error}"));
+        *self.process() = Some(child);
+
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Asked before reading, so that an ended process is read fully.
+            let ended = match self.process().as_mut() {
+                Some(child) => child.try_wait().expect("the state of our own child"),
+                None => None,
+            };
+            let printed = fs::read(&stdout).expect("its output");
+            let printed = String::from_utf8_lossy(&printed[printed_before..]).into_owned();
+            if let Some(address) = find_address(&printed) {
+                *self.address.write().unwrap_or_else(PoisonError::into_inner) = address;
+                return printed;
+            }
+            if let Some(status) = ended {
+                panic!("the server ended with {status} before it listened");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server did not listen within {PATIENCE:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What it has printed so far, over all its starts.
+    pub(crate) fn output(&self) -> String {
+        let read = |stream| fs::read(self.output_file(stream)).unwrap_or_default();
+        let stdout = read("stdout");
+        let stderr = read("stderr");
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        )
+    }
+
+    fn output_file(&self, stream: &str) -> PathBuf {
+        let folder = self.installation.folder.path();
+        folder.join(format!("{}.{stream}", self.name))
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        kill(&mut self.process());
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<_> = output.lines().collect();
+            let last = &lines[lines.len().saturating_sub(200)..];
+            eprintln!(
+                "the server on {:?} printed:\n{}",
+                self.engine,
+                last.join("\n")
+            );
+        }
+    }
+}
+
+fn kill(process: &mut Option<Child>) {
+    if let Some(mut child) = process.take() {
+        // It fails only for one that has ended already, and that is the aim.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &process.to_string()])
+        .status();
+    assert!(
+        sent.is_ok_and(|status| status.success()),
+        "SIG{name} could not be sent to {process}"
+    );
+}
+
+fn append(path: &Path) -> File {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("a file in our own folder")
+}
+
+#[track_caller]
+fn text_of(record: &Value, field: &str) -> String {
+    match record[field].as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("no {field} in {record}"),
+    }
+}
+
+/// The address in a complete line that says `listening on http://…`.
+fn find_address(printed: &str) -> Option<String> {
+    let (_, after) = printed.split_once("listening on http://")?;
+    let (address, _) = after.split_once('\n')?;
+    let end = address
+        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
+        .unwrap_or(address.len());
+    Some(address[..end].to_owned())
+}
+
+fn find_key(printed: &str) -> Option<String> {
+    let (start, _) = printed.match_indices(KEY_PREFIX).find(|(start, _)| {
+        printed[*start..]
+            .bytes()
+            .take_while(|&byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+            .count()
+            == KEY_LENGTH
+    })?;
+    Some(printed[start..start + KEY_LENGTH].to_owned())
+}
