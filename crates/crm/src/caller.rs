@@ -56,17 +56,17 @@ pub struct Caller {
 
 impl Caller {
     /// The operator at the command line: may do everything in `workspace_id`.
-    pub fn operator(workspace_id: Uuid, name: &str, ids: Ids) -> Self {
+    pub fn operator(workspace_id: Uuid, now: Timestamp, ids: Ids) -> Self {
         Self {
             workspace_id,
             actor: Actor {
                 kind: ActorKind::User,
                 id: None,
-                name: name.to_owned(),
+                name: "operator".to_owned(),
             },
             scopes: Scopes::all(),
             request_id: None,
-            now: Timestamp::now(),
+            now,
             ids,
         }
     }

@@ -255,11 +255,39 @@ const STAGES: [(&str, i64, &str); 6] = [
     ("Lost", 0, "#ef4444"),
 ];
 
+/// Creates the first workspace of an installation; none if it has been set up
+/// already, by this server or by another that started at the same time.
+pub fn create_first(
+    tx: &mut Tx<'_>,
+    new: NewWorkspace,
+    now: Timestamp,
+    ids: &Ids,
+) -> Result<Option<(Workspace, Caller)>> {
+    if !set_up(tx, now)? {
+        return Ok(None);
+    }
+    create(tx, new, now, ids).map(Some)
+}
+
+/// Notes that the installation is in use; whether it was not before.
+fn set_up(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
+    let noted = tx.execute(
+        "insert into installation (only, set_up_at) values (1, $1) on conflict do nothing",
+        &store::params![now],
+    )?;
+    Ok(noted > 0)
+}
+
 /// Creates a workspace with a pipeline and an administrator. Answers the
 /// operator who may go on to fill it.
-pub fn create(tx: &mut Tx<'_>, new: NewWorkspace, ids: &Ids) -> Result<(Workspace, Caller)> {
-    let now = Timestamp::now();
-    let who = Caller::operator(ids.next(now), "operator", ids.clone());
+pub fn create(
+    tx: &mut Tx<'_>,
+    new: NewWorkspace,
+    now: Timestamp,
+    ids: &Ids,
+) -> Result<(Workspace, Caller)> {
+    set_up(tx, now)?;
+    let who = Caller::operator(ids.next(now), now, ids.clone());
     tx.execute(
         "insert into workspaces
              (id, name, timezone, currency, country, settings, created_at, updated_at)

@@ -11,6 +11,13 @@ create table workspaces (
     updated_at  timestamptz not null
 );
 
+-- Its only row is made by whoever sets the installation up: of several servers
+-- that start at once, one.
+create table installation (
+    only       integer not null primary key check (only = 1),
+    set_up_at  timestamptz not null
+);
+
 create table counters (
     workspace_id uuid        not null references workspaces (id),
     name         text        not null,

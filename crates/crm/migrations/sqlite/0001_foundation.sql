@@ -11,6 +11,13 @@ create table workspaces (
     updated_at  integer not null
 ) strict;
 
+-- Its only row is made by whoever sets the installation up: of several servers
+-- that start at once, one.
+create table installation (
+    only       integer not null primary key check (only = 1),
+    set_up_at  integer not null
+) strict;
+
 create table counters (
     workspace_id blob    not null references workspaces (id),
     name         text    not null,

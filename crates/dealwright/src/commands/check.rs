@@ -1,0 +1,115 @@
+//! `dealwright check`: tries what the server will need, and changes nothing.
+
+use std::process::ExitCode;
+
+use crm::{MIGRATIONS, workspaces};
+use store::{Engine, Store, Target};
+
+use super::Failure;
+use crate::config::Cli;
+
+/// Tries everything and prints a line for each; failure if one of them failed.
+pub(crate) async fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let mut report = Report { sound: true };
+    report.line("configuration", Ok(configuration(cli)));
+    if let Target::Sqlite(_) = cli.target() {
+        report.line("data folder", data_folder(cli));
+    }
+    match database(cli).await {
+        Ok(None) => report.line(
+            "database",
+            Ok("none yet: the first start makes it".to_owned()),
+        ),
+        Ok(Some(store)) => {
+            report.line("database", integrity(&store).await);
+            let schema = schema(&store).await;
+            let usable = schema.is_ok();
+            report.line("schema", schema);
+            if usable {
+                report.line("workspaces", count_workspaces(&store).await);
+            }
+            store.close().await;
+        }
+        Err(error) => report.line("database", Err(error)),
+    }
+    Ok(if report.sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+struct Report {
+    sound: bool,
+}
+
+impl Report {
+    fn line(&mut self, what: &str, found: Result<String, Failure>) {
+        match found {
+            Ok(said) => println!("ok      {what}: {said}"),
+            Err(error) => {
+                self.sound = false;
+                println!("failed  {what}: {error}");
+            }
+        }
+    }
+}
+
+fn configuration(cli: &Cli) -> String {
+    match &cli.config {
+        Some(file) => format!("read with {}", file.display()),
+        None => "read, without a file".to_owned(),
+    }
+}
+
+fn data_folder(cli: &Cli) -> Result<String, Failure> {
+    let folder = &cli.data_dir;
+    if !folder.exists() {
+        return Ok(format!("{} will be made", folder.display()));
+    }
+    // A file that can be made here is what the database needs beside itself.
+    let probe = folder.join(format!(".dealwright-check-{}", std::process::id()));
+    std::fs::write(&probe, b"")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|error| format!("{} can't be written: {error}", folder.display()))?;
+    Ok(format!("{} can be written", folder.display()))
+}
+
+async fn database(cli: &Cli) -> Result<Option<Store>, Failure> {
+    let target = cli.target();
+    if let Target::Sqlite(path) = &target
+        && !path.exists()
+    {
+        return Ok(None);
+    }
+    Ok(Some(Store::open(&target, cli.store_options()).await?))
+}
+
+async fn integrity(store: &Store) -> Result<String, Failure> {
+    let found = store
+        .scan(|db| match db.engine() {
+            Engine::Sqlite => {
+                db.query_one("pragma quick_check(1)", &[], |row| row.get::<String>(0))
+            }
+            Engine::Postgres => db.query_one("select version()", &[], |row| row.get::<String>(0)),
+        })
+        .await?;
+    match store.engine() {
+        Engine::Sqlite if found == "ok" => Ok("SQLite, sound".to_owned()),
+        Engine::Sqlite => Err(format!("SQLite, damaged: {found}").into()),
+        Engine::Postgres => Ok(found),
+    }
+}
+
+async fn schema(store: &Store) -> Result<String, Failure> {
+    let pending = store.pending(MIGRATIONS).await?;
+    if pending.is_empty() {
+        Ok(format!("{}, up to date", store.schema_version().await?))
+    } else {
+        Err(format!("lacks {pending:?}: run `dealwright migrate`, or start the server").into())
+    }
+}
+
+async fn count_workspaces(store: &Store) -> Result<String, Failure> {
+    Ok(store.read(workspaces::all).await?.len().to_string())
+}

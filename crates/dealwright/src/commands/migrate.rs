@@ -1,0 +1,21 @@
+//! `dealwright migrate`.
+
+use crm::MIGRATIONS;
+
+use super::{Failure, open};
+use crate::config::Cli;
+
+/// Applies the migrations that the database lacks and says which.
+pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
+    let store = open(cli).await?;
+    let applied = store.migrate(MIGRATIONS).await?;
+    for migration in MIGRATIONS
+        .iter()
+        .filter(|one| applied.contains(&one.number))
+    {
+        println!("applied {} {}", migration.number, migration.name);
+    }
+    println!("schema {} is up to date", store.schema_version().await?);
+    store.close().await;
+    Ok(())
+}

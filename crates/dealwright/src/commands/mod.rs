@@ -1,0 +1,117 @@
+//! The commands of the binary, one file each.
+
+mod api_key;
+mod check;
+mod migrate;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use crm::workspaces::{self, Workspace};
+use crm::{Caller, Ids, MIGRATIONS};
+use store::{Store, Target};
+
+use crate::config::Cli;
+
+/// Why a command failed, to be shown to the operator.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the binary does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Brings the database up to what this version of the program needs
+    Migrate,
+    /// Tries the configuration and the database, and reports
+    Check,
+    /// Makes, lists and revokes API keys
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
+    /// Makes and lists workspaces
+    #[command(subcommand)]
+    Workspace(workspace::WorkspaceCommand),
+}
+
+/// Runs the command that was given.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Command::Migrate => migrate::run(&cli).await?,
+        Command::Check => return check::run(&cli).await,
+        Command::ApiKey(command) => api_key::run(&cli, command).await?,
+        Command::Workspace(command) => workspace::run(&cli, command).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the database, making the data folder where it is missing.
+async fn open(cli: &Cli) -> Result<Store, Failure> {
+    let target = cli.target();
+    if let Target::Sqlite(_) = target {
+        std::fs::create_dir_all(&cli.data_dir)
+            .map_err(|error| format!("the data folder {}: {error}", cli.data_dir.display()))?;
+    }
+    Ok(Store::open(&target, cli.store_options()).await?)
+}
+
+/// Opens the database and brings its schema up to date.
+async fn open_migrated(cli: &Cli) -> Result<Store, Failure> {
+    let store = open(cli).await?;
+    let applied = store.migrate(MIGRATIONS).await?;
+    if !applied.is_empty() {
+        tracing::info!(migrations = ?applied, "the database was migrated");
+    }
+    Ok(store)
+}
+
+/// Which workspace a command is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkspaceOption {
+    /// The workspace, by its id or its name; the oldest one by default
+    #[arg(long, value_name = "ID|NAME")]
+    workspace: Option<String>,
+}
+
+impl WorkspaceOption {
+    /// Finds the workspace, and its operator.
+    async fn find(&self, store: &Store) -> Result<(Workspace, Caller), Failure> {
+        let mut all = store.read(workspaces::all).await?;
+        let chosen = match &self.workspace {
+            None if all.is_empty() => {
+                return Err(
+                    "there is no workspace yet: start `dealwright serve`, or make one \
+                            with `dealwright workspace create --name NAME`"
+                        .into(),
+                );
+            }
+            None => all.swap_remove(0),
+            Some(wanted) => {
+                let named = |one: &Workspace| {
+                    one.id.to_string() == wanted.to_ascii_lowercase() || *one.name == **wanted
+                };
+                let mut found: Vec<_> = all.into_iter().filter(named).collect();
+                match found.len() {
+                    1 => found.swap_remove(0),
+                    0 => {
+                        return Err(format!(
+                            "there is no workspace {wanted}: `dealwright workspace list` \
+                             shows those there are"
+                        )
+                        .into());
+                    }
+                    _ => {
+                        return Err(
+                            format!("several workspaces are called {wanted}: use an id").into()
+                        );
+                    }
+                }
+            }
+        };
+        let who = Caller::operator(chosen.id, crm::time::Timestamp::now(), Ids::default());
+        Ok((chosen, who))
+    }
+}
+
+/// Prints one object as JSON.
+fn print_json(value: &serde_json::Value) {
+    println!("{value}");
+}

@@ -1,0 +1,156 @@
+//! The options: from the command line, the environment and a TOML file, in
+//! this order of precedence, each declared once.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::{Error, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use store::{Options, Target};
+
+use crate::commands::Command;
+
+/// A self-hosted sales pipeline server.
+///
+/// Every option can also be given as the environment variable that its help
+/// names, or in the TOML file named by --config, under its own name with
+/// underscores: `data_dir = "/var/lib/dealwright"`. The command line wins over
+/// the environment, the environment over the file.
+#[derive(Debug, Parser)]
+#[command(name = "dealwright", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// The file from which options are read that are given nowhere else
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder that holds the SQLite database; made where it is missing
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "./data")]
+    pub(crate) data_dir: PathBuf,
+    /// A PostgreSQL database to use instead of SQLite:
+    /// postgres://user:password@host:port/database, encrypted and verified
+    /// with ?sslmode=require
+    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// How many connections to PostgreSQL are opened at most
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) database_connections: u16,
+    /// How log lines are written to the standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Cli {
+    /// Reads the options of this process.
+    pub(crate) fn read() -> Result<Self, Error> {
+        Self::read_from(std::env::args_os().collect())
+    }
+
+    fn read_from(arguments: Vec<OsString>) -> Result<Self, Error> {
+        let command = with_environment(Self::command());
+        let first = command.clone().ignore_errors(true);
+        let file = first
+            .try_get_matches_from(&arguments)?
+            .get_one::<PathBuf>("config")
+            .cloned();
+        let command = match file {
+            Some(path) => with_file(command, &path)?,
+            None => command,
+        };
+        let matches = command.try_get_matches_from(arguments)?;
+        Self::from_arg_matches(&matches)
+    }
+
+    /// Which database is meant.
+    pub(crate) fn target(&self) -> Target {
+        match &self.database_url {
+            Some(url) => Target::Postgres(url.clone()),
+            None => Target::Sqlite(self.data_dir.join("dealwright.db")),
+        }
+    }
+
+    /// How it is used.
+    pub(crate) fn store_options(&self) -> Options {
+        Options {
+            connections: self.database_connections.into(),
+            ..Options::default()
+        }
+    }
+}
+
+/// Lets every option be given by the environment.
+fn with_environment(command: clap::Command) -> clap::Command {
+    each_option(command, &|option, name| {
+        option.env(format!("DEALWRIGHT_{}", name.to_ascii_uppercase()))
+    })
+}
+
+/// Lets the file decide where neither the command line nor the environment
+/// does.
+fn with_file(command: clap::Command, path: &std::path::Path) -> Result<clap::Command, Error> {
+    let wrong = |what: String| {
+        Error::raw(
+            ErrorKind::Io,
+            format!("the configuration file {}: {what}\n", path.display()),
+        )
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    let mut values = HashMap::new();
+    for (name, value) in table {
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            _ => {
+                return Err(wrong(format!(
+                    "{name} must be a text, a number or a truth value"
+                )));
+            }
+        };
+        values.insert(name, value);
+    }
+    let known = std::cell::RefCell::new(vec!["config".to_owned()]);
+    let command = each_option(command, &|option, name| {
+        known.borrow_mut().push(name.to_owned());
+        match values.get(name) {
+            Some(value) => option.required(false).default_value(value.clone()),
+            None => option,
+        }
+    });
+    let known = known.into_inner();
+    match values.keys().find(|name| !known.contains(name)) {
+        Some(name) => Err(wrong(format!("there is no option {name}"))),
+        None => Ok(command),
+    }
+}
+
+/// Changes every option of the command and of those below it, which is given
+/// with its name in a file.
+fn each_option(command: clap::Command, change: &dyn Fn(Arg, &str) -> Arg) -> clap::Command {
+    let command = command.mut_args(|option| match option.get_long() {
+        Some(long) if !matches!(option.get_action(), ArgAction::Help | ArgAction::Version) => {
+            let name = long.replace('-', "_");
+            change(option, &name)
+        }
+        _ => option,
+    });
+    let below: Vec<_> = command
+        .get_subcommands()
+        .map(|below| below.get_name().to_owned())
+        .collect();
+    below.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |below| each_option(below, change))
+    })
+}
