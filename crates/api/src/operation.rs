@@ -21,6 +21,7 @@ use crm::error::Problems;
 use crm::input::{FieldDescription, Fields, Input, parse_uuid};
 use crm::scopes::Scopes;
 use crm::{Caller, Error};
+use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use store::{Db, Store, Tx};
 use uuid::Uuid;
@@ -286,7 +287,7 @@ impl Declaration {
         let needed = Scopes::of(scopes.iter().copied())
             .unwrap_or_else(|flaw| panic!("{tool} needs scopes that exist: {}", flaw.message));
         let mut fields = Vec::new();
-        I::describe(&mut SchemaGenerator::default(), &mut fields);
+        I::describe(&mut self_contained_schemas(), &mut fields);
         Operation {
             method,
             path,
@@ -317,6 +318,13 @@ fn read_call<const N: usize, I: Input>(
         (Ok(path), Some(input)) => Ok((path, input, unknown)),
         _ => Err(Error::Input(Problems::default())),
     }
+}
+
+/// Makes schemas that refer to no other.
+pub(crate) fn self_contained_schemas() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
 }
 
 fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {

@@ -106,18 +106,23 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
     }
 }
 
-/// What a field takes, in a word: its format where it has one, else its type.
+/// What a field takes, in a word: of a string its format where it has one, of
+/// anything else its type.
 pub(crate) fn kind(schema: &Value) -> String {
-    let word = |key| match schema.get(key) {
-        Some(Value::String(word)) => Some(word.as_str()),
-        // A type that may also be null.
-        Some(Value::Array(words)) => words.first().and_then(Value::as_str),
+    let type_name = match schema.get("type") {
+        Some(Value::String(name)) => Some(name.as_str()),
+        // Or null.
+        Some(Value::Array(names)) => names.first().and_then(Value::as_str),
         _ => None,
     };
-    let of_nullable = || schema.get("anyOf")?.get(0).map(kind);
-    match word("format").or(word("type")) {
-        Some(word) => word.to_owned(),
-        None => of_nullable().unwrap_or_else(|| "string".to_owned()),
+    let format = schema.get("format").and_then(Value::as_str);
+    match (type_name, format) {
+        (Some("string"), Some(format)) => format.to_owned(),
+        (Some(name), _) => name.to_owned(),
+        (None, _) => match schema.get("anyOf").and_then(|any| any.get(0)) {
+            Some(first) => kind(first),
+            None => "string".to_owned(),
+        },
     }
 }
 

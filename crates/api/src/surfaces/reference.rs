@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use schemars::SchemaGenerator;
 use serde_json::Value;
 
 use super::catalog::kind;
 use super::routes::PREFIXES;
-use crate::operation::Operation;
+use crate::operation::{Operation, self_contained_schemas};
 
 /// Where the page of an operation is, below the server's root.
 pub(crate) fn path(operation: &Operation) -> String {
@@ -83,22 +82,12 @@ fn parameters(page: &mut String, operation: &Operation) {
 }
 
 fn answer(page: &mut String, operation: &Operation) {
-    let mut generator = SchemaGenerator::default();
-    let Some(schema) = operation.answer_schema(&mut generator) else {
+    let Some(schema) = operation.answer_schema(&mut self_contained_schemas()) else {
         return;
     };
-    let definitions = generator.take_definitions(true);
     let (schema, of_a_list) = match schema.get("items") {
         Some(items) => (items, true),
         None => (schema.as_value(), false),
-    };
-    let schema = match schema.get("$ref").and_then(Value::as_str) {
-        Some(reference) => reference
-            .rsplit('/')
-            .next()
-            .and_then(|name| definitions.get(name))
-            .unwrap_or(schema),
-        None => schema,
     };
     let Some(Value::Object(fields)) = schema.get("properties") else {
         return;
