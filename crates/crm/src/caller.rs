@@ -76,6 +76,11 @@ impl Caller {
         self.ids.next(self.now)
     }
 
+    /// Where the workspace's phone numbers without a country code are read.
+    pub fn region(&self, db: &Db<'_>) -> Result<Region> {
+        Ok(self.locale(db)?.region())
+    }
+
     /// What the workspace takes for granted of its records.
     pub fn locale(&self, db: &Db<'_>) -> Result<Locale> {
         db.query_one(

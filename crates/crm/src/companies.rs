@@ -14,7 +14,7 @@ use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
-use crate::phone::landline;
+use crate::phone::{Region, landline};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Search, Searchable};
@@ -132,12 +132,17 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Company>
 }
 
 /// Creates a company.
-pub fn create(tx: &mut Tx<'_>, who: &Caller, input: NewCompany) -> Result<Company> {
+pub fn create(tx: &mut Tx<'_>, who: &Caller, mut input: NewCompany) -> Result<Company> {
+    read_phones(&mut input.fields.0, || who.region(tx))?;
+    insert(tx, who, input)
+}
+
+/// Creates a company whose phone numbers have been read.
+fn insert(tx: &mut Tx<'_>, who: &Caller, input: NewCompany) -> Result<Company> {
     let NewCompany {
         fields: New(mut fields),
         automations,
     } = input;
-    read_phones(tx, who, &mut fields)?;
     fields.metadata.get_or_insert_default();
     let id = who.new_id();
     let mut columns = fields.columns();
@@ -166,7 +171,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> 
         automations,
     } = input;
     let mut company = record::lock::<Company>(tx, who, id)?;
-    read_phones(tx, who, &mut fields)?;
+    read_phones(&mut fields, || who.region(tx))?;
     let changes = fields.apply(&mut company);
     if changes.is_empty() {
         return Ok(company);
@@ -209,9 +214,11 @@ pub fn bulk_create(
     input: BulkCreate,
 ) -> Result<Outcome<usize, Company>> {
     let automations = input.automations;
+    let region = who.region(tx)?;
     bulk::create(tx, input.records, |tx, mut new: NewCompany| {
         new.automations.add(&automations);
-        create(tx, who, new)
+        read_phones(&mut new.fields.0, || Ok(region))?;
+        insert(tx, who, new)
     })
 }
 
@@ -235,9 +242,9 @@ fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
 
 /// A company's `phone` is often its switchboard, so a fixed line is as good
 /// there as a mobile number.
-fn read_phones(tx: &Tx<'_>, who: &Caller, fields: &mut CompanyFields) -> Result<()> {
-    read_phone(tx, who, "phone", &mut fields.phone, landline)?;
-    read_phone(tx, who, "landline", &mut fields.landline, landline)
+fn read_phones(fields: &mut CompanyFields, region: impl Fn() -> Result<Region>) -> Result<()> {
+    read_phone("phone", &mut fields.phone, &region, landline)?;
+    read_phone("landline", &mut fields.landline, &region, landline)
 }
 
 const EMPLOYEES: Links = Links {

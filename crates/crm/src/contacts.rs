@@ -148,10 +148,7 @@ crate::input! {
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Contact>> {
     let mut condition = record::all(who);
     condition
-        .and_if(
-            "lower(t.email) = ?",
-            input.email.as_ref().map(|email| email.to_lowercase()),
-        )
+        .and_if("lower(t.email) = lower(?)", input.email.clone())
         .and_if("t.source = ?", input.source.clone())
         .and_if(
             "t.id in (select e.contact_id from employments e
@@ -167,7 +164,7 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Cont
             input.created_before.map(|moment| moment.0),
         );
     if let Some(phone) = &input.phone {
-        let region = who.locale(db)?.region();
+        let region = who.region(db)?;
         // A text that is no number can still be what an old record holds.
         let number = landline(phone, region).unwrap_or_else(|_| phone.to_string());
         condition.and(
@@ -187,12 +184,17 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Contact>
 }
 
 /// Creates a contact.
-pub fn create(tx: &mut Tx<'_>, who: &Caller, input: NewContact) -> Result<Contact> {
+pub fn create(tx: &mut Tx<'_>, who: &Caller, mut input: NewContact) -> Result<Contact> {
+    read_phones(&mut input.fields.0, || who.region(tx))?;
+    insert(tx, who, input)
+}
+
+/// Creates a contact whose phone numbers have been read.
+fn insert(tx: &mut Tx<'_>, who: &Caller, input: NewContact) -> Result<Contact> {
     let NewContact {
         fields: New(mut fields),
         automations,
     } = input;
-    read_phones(tx, who, &mut fields)?;
     fields.metadata.get_or_insert_default();
     fields.email_unsubscribed.get_or_insert(false);
     fields.sms_unsubscribed.get_or_insert(false);
@@ -223,7 +225,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: ContactUpdate) -> 
         automations,
     } = input;
     let mut contact = record::lock::<Contact>(tx, who, id)?;
-    read_phones(tx, who, &mut fields)?;
+    read_phones(&mut fields, || who.region(tx))?;
     let changes = fields.apply(&mut contact);
     if changes.is_empty() {
         return Ok(contact);
@@ -266,9 +268,11 @@ pub fn bulk_create(
     input: BulkCreate,
 ) -> Result<Outcome<usize, Contact>> {
     let automations = input.automations;
+    let region = who.region(tx)?;
     bulk::create(tx, input.records, |tx, mut new: NewContact| {
         new.automations.add(&automations);
-        create(tx, who, new)
+        read_phones(&mut new.fields.0, || Ok(region))?;
+        insert(tx, who, new)
     })
 }
 
@@ -290,17 +294,17 @@ fn index(tx: &mut Tx<'_>, who: &Caller, contact: &Contact) -> Result<()> {
     search::put::<Contact>(tx, who, contact.id, &contact.display_name, document)
 }
 
-fn read_phones(tx: &Tx<'_>, who: &Caller, fields: &mut ContactFields) -> Result<()> {
-    read_phone(tx, who, "phone", &mut fields.phone, mobile_or_any)?;
-    read_phone(tx, who, "landline", &mut fields.landline, landline)
+fn read_phones(fields: &mut ContactFields, region: impl Fn() -> Result<Region>) -> Result<()> {
+    read_phone("phone", &mut fields.phone, &region, mobile_or_any)?;
+    read_phone("landline", &mut fields.landline, &region, landline)
 }
 
-/// Puts a phone number, if one is given, into E.164.
+/// Puts a phone number, if one is given, into E.164. Only then it is asked in
+/// which `region` it is read.
 pub(crate) fn read_phone(
-    tx: &Tx<'_>,
-    who: &Caller,
     field: &'static str,
     phone: &mut Patch<Text<64>>,
+    region: impl Fn() -> Result<Region>,
     read: fn(&str, Region) -> Result<String, PhoneProblem>,
 ) -> Result<()> {
     let Some(given) = phone.value() else {
@@ -308,7 +312,7 @@ pub(crate) fn read_phone(
     };
     let refused =
         |problem: PhoneProblem| Error::invalid(field, format!("{problem}. {}", problem.fix()));
-    let number = read(given, who.locale(tx)?.region()).map_err(refused)?;
+    let number = read(given, region()?).map_err(refused)?;
     *phone = Text::read(&number)
         .map_err(|flaw| Error::invalid(field, flaw.message))?
         .map_or(Patch::Clear, Patch::Set);
@@ -339,7 +343,7 @@ pub fn add_employer(
     id: Uuid,
     company_id: Uuid,
 ) -> Result<Linked<Company>> {
-    record::check::<Contact>(tx, who, id)?;
+    record::share::<Contact>(tx, who, id)?;
     EMPLOYERS.add(tx, who, id, company_id)
 }
 

@@ -71,7 +71,9 @@ impl Links {
         )
     }
 
-    /// Links the record `to`; a conflict if it is linked already.
+    /// Links the record `to`; a conflict if it is linked already. The caller
+    /// has made sure that the record `of` stays until the end of the
+    /// transaction.
     pub(crate) fn add<R: Record>(
         self,
         tx: &mut Tx<'_>,
@@ -79,7 +81,7 @@ impl Links {
         of: Uuid,
         to: Uuid,
     ) -> Result<Linked<R>> {
-        let record = record::get::<R>(tx, who, to)?;
+        let record = record::share::<R>(tx, who, to)?;
         let Self {
             table,
             of: of_column,
@@ -112,6 +114,21 @@ impl Links {
         of: Uuid,
         to: Uuid,
     ) -> Result<()> {
+        if self.remove_if_there(tx, who, of, to)? {
+            Ok(())
+        } else {
+            Err(record::not_found::<R>(to))
+        }
+    }
+
+    /// Undoes the link to the record `to`; false if there is none.
+    pub(crate) fn remove_if_there(
+        self,
+        tx: &mut Tx<'_>,
+        who: &Caller,
+        of: Uuid,
+        to: Uuid,
+    ) -> Result<bool> {
         let removed = tx.execute(
             &format!(
                 "delete from {} where workspace_id = $1 and {} = $2 and {} = $3",
@@ -119,9 +136,6 @@ impl Links {
             ),
             &store::params![who.workspace_id, of, to],
         )?;
-        if removed == 0 {
-            return Err(record::not_found::<R>(to));
-        }
-        Ok(())
+        Ok(removed > 0)
     }
 }

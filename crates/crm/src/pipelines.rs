@@ -75,6 +75,7 @@ pub fn get(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Pipeline> {
 /// Creates a pipeline, which has no stages yet.
 pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<PipelineFields>) -> Result<Pipeline> {
     let New(mut fields) = input;
+    lock_order(tx, who)?;
     fields.is_default.get_or_insert(false);
     if fields.position.is_none() {
         fields.position = Some(tx.query_one(
@@ -92,6 +93,9 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<PipelineFields>) -> Resu
 
 /// Changes the fields that are given.
 pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -> Result<Pipeline> {
+    if fields.is_default == Some(true) {
+        lock_order(tx, who)?;
+    }
     let mut pipeline = record::lock::<Pipeline>(tx, who, id)?;
     if fields.is_default == Some(true) {
         leave_default(tx, who, id)?;
@@ -102,6 +106,20 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -
     }
     record::update::<Pipeline>(tx, who, id, &changes, [])?;
     Ok(pipeline)
+}
+
+/// Lets nobody else say, until the end of the transaction, which pipeline is
+/// the last or the default one of the workspace.
+fn lock_order(tx: &Tx<'_>, who: &Caller) -> Result<()> {
+    tx.query_one(
+        &format!(
+            "select 1 from workspaces where id = $1{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(())
 }
 
 /// Lets no other pipeline than `id` be the default one.
@@ -117,10 +135,7 @@ fn leave_default(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
 /// Deletes a pipeline with its stages.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &Removal) -> Result<()> {
     record::lock::<Pipeline>(tx, who, id)?;
-    let stages: Vec<_> = stages::of(tx, who, id)?
-        .iter()
-        .map(|stage| stage.id)
-        .collect();
+    let stages = stages::lock_all(tx, who, id)?;
     if input.move_to.is_some_and(|stage| stages.contains(&stage)) {
         return Err(Error::invalid(
             "move_to",
@@ -131,7 +146,8 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &Removal) -> Resul
     record::delete::<Pipeline>(tx, who, id)
 }
 
-/// Moves away the cards whose `column` is `id`, or refuses to.
+/// Moves away the cards whose `column` is `id`, or refuses to. The caller has
+/// locked their stages, so that no card enters.
 pub(crate) fn clear(
     tx: &mut Tx<'_>,
     who: &Caller,
@@ -142,11 +158,26 @@ pub(crate) fn clear(
     let to = move_to
         .map(|stage| record::get::<Stage>(tx, who, stage))
         .transpose()?;
+    // Nobody moves or deletes these any more: the cards that are found next
+    // are those that are there.
+    tx.execute(
+        &format!(
+            "select o.id from opportunities o
+             where o.workspace_id = $1 and o.id in (
+                 select c.opportunity_id from cards c where c.workspace_id = $1 and c.{column} = $2
+             )
+             order by o.id{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, id],
+    )?;
     // From the bottom up, each going to the top: they keep their order.
     let cards = tx.query(
         &format!(
-            "select opportunity_id, pipeline_id from cards
-             where workspace_id = $1 and {column} = $2 order by stage_id, rank desc"
+            "select c.opportunity_id, c.pipeline_id from cards c
+             join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+             where c.workspace_id = $1 and c.{column} = $2
+             order by s.position desc, s.id desc, c.rank desc"
         ),
         &store::params![who.workspace_id, id],
         |row| Ok((row.get::<Uuid>(0)?, row.get::<Uuid>(1)?)),
@@ -156,7 +187,10 @@ pub(crate) fn clear(
     }
     let Some(to) = to else {
         return Err(Error::conflict(
-            format!("{} cards stand in it", cards.len()),
+            match cards.len() {
+                1 => "A card stands in it".to_owned(),
+                count => format!("{count} cards stand in it"),
+            },
             "Pass ?move_to=<stage id> to move its cards to another stage, \
              or move the opportunities away first.",
         ));

@@ -416,7 +416,19 @@ pub fn get<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<R> {
 /// The record with that id, which nobody else changes until the end of the
 /// transaction.
 pub fn lock<R: Record>(tx: &Tx<'_>, who: &Caller, id: Uuid) -> Result<R> {
-    select_one(tx, who, id, tx.engine().for_update())?.ok_or_else(|| not_found::<R>(id))
+    lock_if_there(tx, who, id)?.ok_or_else(|| not_found::<R>(id))
+}
+
+/// As [`lock`], for an id that was found in a list: by now somebody else may
+/// have deleted its record.
+pub fn lock_if_there<R: Record>(tx: &Tx<'_>, who: &Caller, id: Uuid) -> Result<Option<R>> {
+    select_one(tx, who, id, tx.engine().for_update())
+}
+
+/// The record with that id, which stays as it is until the end of the
+/// transaction: a reference to it can be written.
+pub fn share<R: Record>(tx: &Tx<'_>, who: &Caller, id: Uuid) -> Result<R> {
+    select_one(tx, who, id, tx.engine().for_share())?.ok_or_else(|| not_found::<R>(id))
 }
 
 fn select_one<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid, lock: &str) -> Result<Option<R>> {

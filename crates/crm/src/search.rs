@@ -132,7 +132,7 @@ pub fn narrow<R: Searchable>(
 fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
     let mut needles = vec![fold(query)];
     if digits(query).len() > 2 {
-        let region = who.locale(db)?.region();
+        let region = who.region(db)?;
         let phones = phone_needles(query, region);
         needles.extend(phones.iter().map(|part| as_phone(part)));
     }

@@ -71,6 +71,19 @@ pub(crate) fn of(db: &Db<'_>, who: &Caller, pipeline_id: Uuid) -> Result<Vec<Sta
     select(db, who, "t.pipeline_id", pipeline_id)
 }
 
+/// The ids of a pipeline's stages, which no card enters until the end of the
+/// transaction.
+pub(crate) fn lock_all(tx: &Tx<'_>, who: &Caller, pipeline_id: Uuid) -> Result<Vec<Uuid>> {
+    Ok(tx.query(
+        &format!(
+            "select id from stages where workspace_id = $1 and pipeline_id = $2 order by id{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, pipeline_id],
+        |row| row.get(0),
+    )?)
+}
+
 /// One stage of a pipeline.
 pub fn get(db: &Db<'_>, who: &Caller, pipeline_id: Uuid, id: Uuid) -> Result<Stage> {
     record::check::<Pipeline>(db, who, pipeline_id)?;
@@ -159,7 +172,10 @@ pub fn delete(
     input: &Removal,
 ) -> Result<()> {
     record::lock::<Pipeline>(tx, who, pipeline_id)?;
-    get(tx, who, pipeline_id, id)?;
+    let stage = record::lock::<Stage>(tx, who, id)?;
+    if stage.pipeline_id != pipeline_id {
+        return Err(record::not_found::<Stage>(id));
+    }
     if input.move_to == Some(id) {
         return Err(Error::invalid(
             "move_to",

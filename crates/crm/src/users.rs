@@ -92,10 +92,7 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListUsers) -> Result<Page<User>> 
     condition
         .and_if("t.role = ?", input.role)
         .and_if("t.is_active = ?", input.is_active)
-        .and_if(
-            "lower(t.email) = ?",
-            input.email.as_ref().map(|email| email.to_lowercase()),
-        );
+        .and_if("lower(t.email) = lower(?)", input.email.clone());
     record::page(db, condition, input.page)
 }
 
@@ -120,7 +117,7 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, mut fields: UserFields) -> Result<U
     fields.role.get_or_insert_default();
     fields.is_active.get_or_insert(true);
     prepare(tx, who, None, &mut fields)?;
-    record::insert(tx, who, who.new_id(), fields.columns())
+    record::insert(tx, who, who.new_id(), fields.columns()).map_err(taken_meanwhile)
 }
 
 /// Changes the fields that are given.
@@ -131,7 +128,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut fields: UserFields) -
     if !changes.is_empty() {
         user.updated_at = who.now;
     }
-    record::update::<User>(tx, who, id, &changes, [])?;
+    record::update::<User>(tx, who, id, &changes, []).map_err(taken_meanwhile)?;
     Ok(user)
 }
 
@@ -143,21 +140,39 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
 }
 
 fn prepare(tx: &Tx<'_>, who: &Caller, id: Option<Uuid>, fields: &mut UserFields) -> Result<()> {
-    crate::contacts::read_phone(tx, who, "phone", &mut fields.phone, crate::phone::landline)?;
+    let region = || who.region(tx);
+    crate::contacts::read_phone("phone", &mut fields.phone, region, crate::phone::landline)?;
     let Some(email) = fields.email.value() else {
         return Ok(());
     };
-    let taken = tx.query_opt(
-        "select id from members where workspace_id = $1 and lower(email) = $2",
-        &store::params![who.workspace_id, email.to_lowercase()],
+    let holder = tx.query_opt(
+        "select id from members where workspace_id = $1 and lower(email) = lower($2)",
+        &store::params![who.workspace_id, email.clone()],
         |row| row.get::<Uuid>(0),
     )?;
-    match taken {
-        Some(other) if Some(other) != id => Err(Error::conflict(
-            format!("A user with the address {} exists already", &**email),
-            "Use another address, or PATCH the user who has it; \
-             GET /company/users?email= finds them.",
-        )),
+    match holder {
+        Some(other) if Some(other) != id => Err(taken()),
         _ => Ok(()),
+    }
+}
+
+fn taken() -> Error {
+    Error::conflict(
+        "A user with this address exists already",
+        "Use another address, or PATCH the user who has it; \
+         GET /company/users?email= finds them.",
+    )
+}
+
+/// The error of someone who looked whether an address was free at the same
+/// time as another who took it.
+fn taken_meanwhile(error: Error) -> Error {
+    match error {
+        Error::Store(store::Error::UniqueViolation { constraint })
+            if constraint == "members_by_email" =>
+        {
+            taken()
+        }
+        error => error,
     }
 }

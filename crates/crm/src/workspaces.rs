@@ -272,7 +272,7 @@ pub fn create_first(
 /// Notes that the installation is in use; whether it was not before.
 fn set_up(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
     let noted = tx.execute(
-        "insert into installation (only, set_up_at) values (1, $1) on conflict do nothing",
+        "insert into installation (id, set_up_at) values (1, $1) on conflict do nothing",
         &store::params![now],
     )?;
     Ok(noted > 0)

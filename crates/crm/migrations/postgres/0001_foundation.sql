@@ -14,7 +14,7 @@ create table workspaces (
 -- Its only row is made by whoever sets the installation up: of several servers
 -- that start at once, one.
 create table installation (
-    only       integer not null primary key check (only = 1),
+    id         integer not null primary key check (id = 1),
     set_up_at  timestamptz not null
 );
 

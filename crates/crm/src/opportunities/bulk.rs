@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::error::Result;
 use crate::events::Automations;
 
-use super::{NewOpportunity, Opportunity, Placing, Target, cards};
+use super::{History, NewOpportunity, Opportunity, Placing, Target, cards};
 
 crate::input! {
     /// Opportunities to create, with what they have in common.
@@ -42,6 +42,7 @@ pub fn bulk_create(
         automations,
     } = input;
     cards::target_of(tx, who, &default)?;
+    let locale = who.locale(tx)?;
     bulk::create(tx, records, |tx, mut new: NewOpportunity| {
         let own = &mut new.placing;
         if own.pipeline_id.is_none() && own.stage_id.is_none() {
@@ -50,7 +51,7 @@ pub fn bulk_create(
         }
         own.position = own.position.or(default.position);
         new.automations.add(&automations);
-        super::create(tx, who, new)
+        super::create_in(tx, who, &locale, new, History::default())
     })
 }
 

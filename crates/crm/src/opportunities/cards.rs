@@ -364,15 +364,16 @@ pub(crate) fn place(
         }
         None => put_first_card(tx, who, opportunity_id, &target, who.now)?,
     }
-    if from != Some(target.stage_id) {
-        let left_a_closing_stage = moved.into_iter().chain(gone).any(|card| card.closes);
-        enter(
+    let entered = from != Some(target.stage_id);
+    if entered {
+        audit::log_field(
             tx,
             who,
-            &mut opportunity,
-            &target,
-            from,
-            left_a_closing_stage,
+            Entity::Opportunity,
+            opportunity_id,
+            "stage_id",
+            &json!(from),
+            &json!(target.stage_id),
         )?;
         events::emit(
             tx,
@@ -387,6 +388,14 @@ pub(crate) fn place(
                 ("previous_stage_id".to_owned(), json!(from)),
             ]),
         )?;
+    }
+    // Also a card that only stays where it is can be all that is left: the
+    // others may have stood in a stage that had closed the opportunity.
+    if entered || !gone.is_empty() {
+        let left = moved.filter(|_| entered).into_iter().chain(gone);
+        let reopens = left.into_iter().any(|card| card.closes);
+        let status = target.status.or(reopens.then_some(Status::Open));
+        set_status(tx, who, &mut opportunity, status, automations)?;
     }
     card_in(tx, who, opportunity_id, target.pipeline_id)
 }
@@ -403,34 +412,20 @@ fn card_in(
         .ok_or(Error::Store(store::Error::NoRow))
 }
 
-/// What entering a stage means for the opportunity itself.
-fn enter(
+/// Gives a locked opportunity the status that its stage wants, if it wants one.
+fn set_status(
     tx: &mut Tx<'_>,
     who: &Caller,
     opportunity: &mut Opportunity,
-    target: &CheckedTarget,
-    from: Option<Uuid>,
-    left_a_closing_stage: bool,
+    status: Option<Status>,
+    automations: &Automations,
 ) -> Result<()> {
-    audit::log_field(
-        tx,
-        who,
-        Entity::Opportunity,
-        opportunity.id,
-        "stage_id",
-        &json!(from),
-        &json!(target.stage_id),
-    )?;
-    let status = match target.status {
-        Some(status) => status,
-        None if left_a_closing_stage => Status::Open,
-        None => opportunity.status,
-    };
+    let status = status.unwrap_or(opportunity.status);
     let Some(status) = change("status", "status", &mut opportunity.status, status) else {
         return Ok(());
     };
     let today = who.locale(tx)?.date_at(who.now);
     let mut changes = vec![status];
     changes.extend(status::follow(opportunity, who.now, today));
-    write_changes(tx, who, opportunity, &changes)
+    write_changes(tx, who, opportunity, &changes, automations)
 }

@@ -19,7 +19,7 @@ pub use people::{
 };
 
 use crate::audit::{self, Entity};
-use crate::caller::Caller;
+use crate::caller::{Caller, Locale};
 use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::error::Result;
@@ -29,7 +29,7 @@ use crate::metadata::{Metadata, Tags};
 use crate::money::{Amount, Currency, Percent};
 use crate::paging::{Page, PageRequest};
 use crate::public_ids::{self, Counter};
-use crate::record::{self, Column, New, Writable};
+use crate::record::{self, Column, New, Writable, change};
 use crate::search::{self, Document, Query, Search, Searchable};
 use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
@@ -293,13 +293,24 @@ pub fn create_with_history(
     input: NewOpportunity,
     history: History,
 ) -> Result<Opportunity> {
+    let locale = who.locale(tx)?;
+    create_in(tx, who, &locale, input, history)
+}
+
+/// Creates an opportunity in a workspace whose locale has been looked up.
+fn create_in(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    locale: &Locale,
+    input: NewOpportunity,
+    history: History,
+) -> Result<Opportunity> {
     let NewOpportunity {
         fields: New(mut fields),
         placing,
         automations,
     } = input;
     check_links(tx, who, &fields)?;
-    let locale = who.locale(tx)?;
     let target = cards::target_of(tx, who, &placing)?;
     let status = target
         .as_ref()
@@ -335,7 +346,7 @@ pub fn create_with_history(
     });
     let id = who.new_id();
     let mut opportunity = record::insert::<Opportunity>(tx, who, id, columns)?;
-    reindex(tx, who, "o.id", id)?;
+    index(tx, who, "o.id", id)?;
     if let Some(target) = &target {
         let entered = history.entered_stage_on.map_or(who.now, instant_of);
         cards::put_first_card(tx, who, id, target, entered)?;
@@ -372,27 +383,20 @@ pub fn update(
     let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
     check_links(tx, who, &fields)?;
     let before = opportunity.status;
-    let dated_by_hand = fields.actual_close_date.is_given();
     let mut changes = fields.apply(&mut opportunity);
-    if dated_by_hand {
+    if changed(&changes, "actual_close_date") {
         opportunity.close_date_by_status = false;
     }
     if opportunity.status != before {
         let today = who.locale(tx)?.date_at(who.now);
         changes.extend(status::follow(&mut opportunity, who.now, today));
     }
-    write_changes(tx, who, &mut opportunity, &changes)?;
-    if !changes.is_empty() {
-        events::emit(
-            tx,
-            who,
-            &automations,
-            Trigger::DealUpdated,
-            Entity::Opportunity,
-            id,
-            events::update_data(&changes),
-        )?;
+    if changed(&changes, "contact_id")
+        && let Some(contact_id) = opportunity.contact_id
+    {
+        people::drop_contact(tx, who, id, contact_id)?;
     }
+    write_changes(tx, who, &mut opportunity, &changes, &automations)?;
     expand::complete(
         tx,
         who,
@@ -402,12 +406,18 @@ pub fn update(
     Ok(opportunity)
 }
 
-/// Writes changes that were made to a locked opportunity, with their audit rows.
+fn changed(changes: &[record::Change], column: &str) -> bool {
+    changes.iter().any(|change| change.column == column)
+}
+
+/// Writes changes that were made to a locked opportunity, with their audit
+/// rows and their event.
 pub(crate) fn write_changes(
     tx: &mut Tx<'_>,
     who: &Caller,
     opportunity: &mut Opportunity,
     changes: &[record::Change],
+    automations: &Automations,
 ) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
@@ -421,17 +431,23 @@ pub(crate) fn write_changes(
     record::update::<Opportunity>(tx, who, id, changes, [internal])?;
     audit::log(tx, who, Entity::Opportunity, id, changes)?;
     let found_by = ["name", "contact_id", "company_id"];
-    if changes
-        .iter()
-        .any(|change| found_by.contains(&change.column))
-    {
+    if found_by.iter().any(|column| changed(changes, column)) {
         reindex(tx, who, "o.id", id)?;
     }
-    Ok(())
+    events::emit(
+        tx,
+        who,
+        automations,
+        Trigger::DealUpdated,
+        Entity::Opportunity,
+        id,
+        events::update_data(changes),
+    )
 }
 
 /// Deletes an opportunity with its cards and its links.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    record::lock::<Opportunity>(tx, who, id)?;
     search::remove::<Opportunity>(tx, who, id)?;
     record::delete::<Opportunity>(tx, who, id)
 }
@@ -445,43 +461,85 @@ fn check_links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<
 
 /// Takes the contact off every opportunity whose primary contact it is.
 pub(crate) fn unlink_contact(tx: &mut Tx<'_>, who: &Caller, contact_id: Uuid) -> Result<()> {
-    unlink(tx, who, "contact_id", contact_id, |fields| {
-        fields.contact_id = Patch::Clear;
-    })
+    unlink(
+        tx,
+        who,
+        "contact_id",
+        "contact_id",
+        contact_id,
+        |opportunity| &mut opportunity.contact_id,
+    )
 }
 
 /// Takes the company off every opportunity that it has.
 pub(crate) fn unlink_company(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
-    unlink(tx, who, "company_id", company_id, |fields| {
-        fields.company_id = Patch::Clear;
-    })
+    unlink(
+        tx,
+        who,
+        "company_id",
+        "customer_id",
+        company_id,
+        |opportunity| &mut opportunity.company_id,
+    )
 }
 
+/// Clears the link that `link` gives, called `field` on the wire, of every
+/// opportunity that has `target` there.
 fn unlink(
     tx: &mut Tx<'_>,
     who: &Caller,
-    column: &str,
+    column: &'static str,
+    field: &'static str,
     target: Uuid,
-    clear: impl Fn(&mut OpportunityFields),
+    link: fn(&mut Opportunity) -> &mut Option<Uuid>,
 ) -> Result<()> {
     let ids = tx.query(
-        &format!("select id from opportunities where workspace_id = $1 and {column} = $2"),
+        &format!(
+            "select id from opportunities where workspace_id = $1 and {column} = $2 order by id"
+        ),
         &store::params![who.workspace_id, target],
         |row| row.get::<Uuid>(0),
     )?;
     for id in ids {
-        let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
-        let mut fields = OpportunityFields::default();
-        clear(&mut fields);
-        let changes = fields.apply(&mut opportunity);
-        write_changes(tx, who, &mut opportunity, &changes)?;
+        let Some(mut opportunity) = record::lock_if_there::<Opportunity>(tx, who, id)? else {
+            continue;
+        };
+        let link = link(&mut opportunity);
+        // Somebody else may have linked another record meanwhile.
+        if *link != Some(target) {
+            continue;
+        }
+        let cleared = change(column, field, link, None);
+        let automations = Automations::default();
+        write_changes(tx, who, &mut opportunity, cleared.as_slice(), &automations)?;
     }
     Ok(())
 }
 
 /// Writes anew what opportunities are found by: those whose `column` (of
 /// `opportunities o`) is `id`.
+///
+/// What is written comes from several records. Whoever changed one of them
+/// locks the search row first and then looks, so that of two who change
+/// different ones at once the second sees what the first has written.
 pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> Result<()> {
+    tx.execute(
+        &format!(
+            "select s.id from {} s
+             where s.workspace_id = $1 and s.id in (
+                 select o.id from opportunities o where o.workspace_id = $1 and {column} = $2
+             )
+             order by s.id{}",
+            Opportunity::INDEX,
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, id],
+    )?;
+    index(tx, who, column, id)
+}
+
+/// As [`reindex`], of opportunities that nobody else can see or change.
+fn index(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> Result<()> {
     let documents = tx.query(
         &format!(
             "select o.id, o.name,

@@ -79,6 +79,17 @@ pub fn remove_contact(tx: &mut Tx<'_>, who: &Caller, id: Uuid, contact_id: Uuid)
     CONTACTS.remove::<Contact>(tx, who, id, contact_id)
 }
 
+/// Takes a contact off a locked opportunity where it is an additional one: it
+/// is becoming the primary one.
+pub(super) fn drop_contact(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    id: Uuid,
+    contact_id: Uuid,
+) -> Result<()> {
+    CONTACTS.remove_if_there(tx, who, id, contact_id).map(drop)
+}
+
 /// The users of these opportunities, the primary one first, then by when they
 /// were assigned.
 pub(super) fn assigned(
@@ -137,7 +148,7 @@ pub fn assign_user(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> Re
     // Locked, so that two who are assigned first at once don't both become
     // the primary one.
     record::lock::<Opportunity>(tx, who, id)?;
-    let user = record::get::<User>(tx, who, user_id)?;
+    let user = record::share::<User>(tx, who, user_id)?;
     let is_primary = next_in_charge(tx, who, id)?.is_none();
     let added = tx.execute(
         "insert into opportunity_users
@@ -161,6 +172,15 @@ pub fn assign_user(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> Re
 /// Takes a user off; if it was the primary one, the next becomes it.
 pub fn unassign_user(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> Result<()> {
     record::lock::<Opportunity>(tx, who, id)?;
+    if take_off(tx, who, id, user_id)? {
+        Ok(())
+    } else {
+        Err(record::not_found::<User>(user_id))
+    }
+}
+
+/// Takes a user off a locked opportunity; false if they were not assigned.
+fn take_off(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> Result<bool> {
     let was_primary = tx.query_opt(
         "delete from opportunity_users
          where workspace_id = $1 and opportunity_id = $2 and user_id = $3
@@ -168,13 +188,10 @@ pub fn unassign_user(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> 
         &store::params![who.workspace_id, id, user_id],
         |row| row.get::<bool>(0),
     )?;
-    let Some(was_primary) = was_primary else {
-        return Err(record::not_found::<User>(user_id));
-    };
-    if was_primary {
+    if was_primary == Some(true) {
         promote(tx, who, id)?;
     }
-    Ok(())
+    Ok(was_primary.is_some())
 }
 
 /// Takes a user off every opportunity.
@@ -185,7 +202,10 @@ pub(crate) fn unassign_everywhere(tx: &mut Tx<'_>, who: &Caller, user_id: Uuid) 
         |row| row.get::<Uuid>(0),
     )?;
     for id in ids {
-        unassign_user(tx, who, id, user_id)?;
+        // An opportunity that has gone meanwhile took its assignments along.
+        if record::lock_if_there::<Opportunity>(tx, who, id)?.is_some() {
+            take_off(tx, who, id, user_id)?;
+        }
     }
     Ok(())
 }
