@@ -4,4 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod fixtures;
+mod isolation;
+mod routes;
 mod starting;

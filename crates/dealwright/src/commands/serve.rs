@@ -65,13 +65,13 @@ pub(crate) async fn run(cli: &Cli, options: &ServeOptions) -> Result<ExitCode, F
             enforce_credits: options.enforce_credits,
         },
     );
+    if let Some(key) = key {
+        introduce(&key, address);
+    }
     println!(
         "dealwright {} listening on http://{address}",
         env!("CARGO_PKG_VERSION")
     );
-    if let Some(key) = key {
-        introduce(&key, address);
-    }
 
     let flushing = tokio::spawn(flush_regularly(service.clone()));
     // What answers in one piece must not wait for more to come.
@@ -135,8 +135,7 @@ fn first_key(tx: &mut Tx<'_>, who: &Caller) -> crm::Result<CreatedApiKey> {
 /// Shows the key, this once, and a request that works.
 fn introduce(key: &CreatedApiKey, address: SocketAddr) {
     println!(
-        "
-A workspace was made, with a key that may do everything. Keep it: it is not
+        "A workspace was made, with a key that may do everything. Keep it: it is not
 shown again.
 
     {key}
