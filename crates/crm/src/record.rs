@@ -191,7 +191,7 @@ pub struct New<F>(pub F);
 
 impl<F: Writable> Input for New<F> {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let given = F::read(fields)?;
+        let given = fields.of_new_record::<F>()?;
         let missing = given.missing();
         for name in &missing {
             fields.problems().missing.push((*name).to_owned());
