@@ -4,7 +4,15 @@
 #[macro_use]
 mod harness;
 
+//TODO mod bulk;
+mod cards;
+//TODO mod companies;
+//TODO mod contacts;
 mod fixtures;
 mod isolation;
+mod opportunities;
+//TODO mod people;
+//TODO mod pipelines;
 mod routes;
 mod starting;
+//TODO mod workspace;
