@@ -4,14 +4,14 @@
 #[macro_use]
 mod harness;
 
-//TODO mod bulk;
+mod bulk;
 mod cards;
 //TODO mod companies;
 //TODO mod contacts;
 mod fixtures;
 mod isolation;
 mod opportunities;
-//TODO mod people;
+mod people;
 //TODO mod pipelines;
 mod routes;
 mod starting;
