@@ -6,7 +6,7 @@ mod harness;
 
 mod bulk;
 mod cards;
-//TODO mod companies;
+mod companies;
 mod contacts;
 mod fixtures;
 mod isolation;
@@ -15,4 +15,4 @@ mod people;
 mod pipelines;
 mod routes;
 mod starting;
-//TODO mod workspace;
+mod workspace;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::fixtures::{
-    NOBODY, Pipeline, create, encode, instant, let_time_pass, list, names, read, sorted_names, text,
+    Filter, NOBODY, Pipeline, assert_filters_combine, create, encode, instant, let_time_pass, list,
+    names, read, sorted_names, text,
 };
 use crate::harness::{Client, assert_error};
 
@@ -243,7 +244,8 @@ on_both_engines! {
         assert_holds(&record, &json!({"currency": "AUD", "status": "open"}));
 
         // Null in a new record means the same, whatever the field.
-        let nulls = json!({"name": "Fence", "currency": null, "status": null, "tags": null, "value": null});
+        let nulls =
+            json!({"name": "Fence", "currency": null, "status": null, "tags": null, "value": null});
         assert_holds(
             &made(&client, nulls),
             &json!({"currency": "AUD", "status": "open", "tags": [], "value": null}),
@@ -560,7 +562,7 @@ on_both_engines! {
         let created = |i: usize| text(&opportunities[i]["created_at"]);
         let (since, until) = (created(2), created(14));
 
-        let filters: [(String, &dyn Fn(usize) -> bool); 9] = [
+        let filters: [Filter<'_>; 9] = [
             ("search=fEN".to_owned(), &|i| i % 2 == 0),
             ("status=won".to_owned(), &|i| i % 3 == 0),
             (format!("contact_id={contact}"), &|i| i % 4 < 2),
@@ -573,28 +575,7 @@ on_both_engines! {
             (format!("created_after={}", encode(&since)), &|i| i >= 2),
             (format!("created_before={}", encode(&until)), &|i| i < 14),
         ];
-        for chosen in 0..1_u32 << filters.len() {
-            let chosen: Vec<_> = (0..filters.len())
-                .filter(|bit| chosen >> bit & 1 == 1)
-                .map(|bit| &filters[bit])
-                .collect();
-            let query: Vec<_> = chosen.iter().map(|(query, _)| query.as_str()).collect();
-            let query = query.join("&");
-            let newest_first = (0..opportunities.len()).rev();
-            let expected: Vec<_> = newest_first
-                .filter(|i| chosen.iter().all(|(_, holds)| holds(*i)))
-                .map(|i| text(&opportunities[i]["id"]))
-                .collect();
-            assert!(!expected.is_empty(), "{query} would show nothing");
-            assert_eq!(
-                client
-                    .get(&format!("/opportunities?{query}"))
-                    .expect(200)
-                    .ids(),
-                expected,
-                "{query}"
-            );
-        }
+        assert_filters_combine(&client, "/opportunities", &opportunities, &filters);
     }
 
     fn a_filter_that_names_nothing_finds_nothing_and_a_malformed_one_is_refused(server: &Server) {
