@@ -5,6 +5,8 @@ mod cards;
 mod expand;
 mod people;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use store::{Db, Tx};
 use uuid::Uuid;
