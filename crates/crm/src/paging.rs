@@ -176,17 +176,12 @@ pub struct Listing<'a> {
     pub id: &'a str,
 }
 
-/// Reads one page of `listing` under `condition`.
-///
-/// A page costs the same wherever it stands: it seeks its cursor in the index.
-pub fn page<T>(
-    db: &Db<'_>,
+/// The statement that reads a page and one record more.
+pub(crate) fn statement(
     listing: Listing<'_>,
-    condition: Condition,
+    condition: &Condition,
     request: PageRequest,
-    id_of: impl Fn(&T) -> Uuid,
-    map: impl FnMut(&store::Row<'_>) -> Result<T, store::Error>,
-) -> Result<Page<T>> {
+) -> (String, Condition) {
     let Listing { columns, from, id } = listing;
     let mut bounded = condition.clone();
     let order = match request.cursor {
@@ -201,14 +196,27 @@ pub fn page<T>(
         }
     };
     let limit = bounded.bind(request.limit.and_one());
-    let found = db.query(
-        &format!(
-            "select {columns} from {from} where {} order by {id} {order} limit {limit}",
-            bounded.text()
-        ),
-        bounded.params(),
-        map,
-    )?;
+    let sql = format!(
+        "select {columns} from {from} where {} order by {id} {order} limit {limit}",
+        bounded.text()
+    );
+    (sql, bounded)
+}
+
+/// Reads one page of `listing` under `condition`.
+///
+/// A page costs the same wherever it stands: it seeks its cursor in the index.
+pub fn page<T>(
+    db: &Db<'_>,
+    listing: Listing<'_>,
+    condition: Condition,
+    request: PageRequest,
+    id_of: impl Fn(&T) -> Uuid,
+    map: impl FnMut(&store::Row<'_>) -> Result<T, store::Error>,
+) -> Result<Page<T>> {
+    let (sql, bounded) = statement(listing, &condition, request);
+    let found = db.query(&sql, bounded.params(), map)?;
+    let Listing { from, id, .. } = listing;
     let mut page = Page::cut(found, request.limit);
     let more = page.has_more;
     let exists = |comparison: &str, of: Option<&T>| -> Result<bool> {

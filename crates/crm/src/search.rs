@@ -106,25 +106,29 @@ pub fn narrow<R: Searchable>(
     condition: &mut Condition,
     query: &str,
 ) -> Result<()> {
-    let mut matches = Vec::new();
-    for needle in needles(db, who, query)? {
-        let parameter = condition.bound() + 1;
-        let (text, value) = db.engine().contains(R::INDEX, "s", parameter, &needle);
-        condition.bind(value);
-        matches.push(text);
-    }
-    if matches.is_empty() {
+    let needles = needles(db, who, query)?;
+    if needles.is_empty() {
         condition.and("false", []);
         return Ok(());
     }
-    condition.and(
-        &format!(
-            "t.id in (select s.id from {} s where s.workspace_id = $1 and ({}))",
-            R::INDEX,
-            matches.join(" or ")
-        ),
-        [],
-    );
+    let mut matches = Vec::new();
+    for needle in &needles {
+        let parameter = condition.bound() + 1;
+        let (text, value) = db.engine().contains(R::INDEX, "s", parameter, needle);
+        condition.bind(value);
+        matches.push(text);
+    }
+    let (table, matches) = (R::INDEX, matches.join(" or "));
+    // What is in no index is looked for in the workspace's documents. Else
+    // nothing must tempt SQLite to begin by those: the index is far shorter.
+    let text = if needles.iter().any(|needle| needle.chars().nth(2).is_none()) {
+        format!("t.id in (select s.id from {table} s where s.workspace_id = $1 and ({matches}))")
+    } else {
+        format!(
+            "(t.workspace_id, t.id) in (select s.workspace_id, s.id from {table} s where {matches})"
+        )
+    };
+    condition.and(&text, []);
     Ok(())
 }
 
@@ -140,43 +144,70 @@ fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
     Ok(needles)
 }
 
+/// Where matches of one rank are found.
+pub(crate) struct Tier {
+    table: &'static str,
+    condition: Condition,
+}
+
+impl Tier {
+    /// The statement that reads the newest `limit` of them.
+    pub(crate) fn statement(&self, limit: i64) -> (String, Condition) {
+        let mut bounded = self.condition.clone();
+        let limit = bounded.bind(limit);
+        let sql = format!(
+            "select t.id from {} t where {} order by t.id desc limit {limit}",
+            self.table,
+            bounded.text()
+        );
+        (sql, bounded)
+    }
+}
+
+/// The ranks of a match, the best first; none for a query that folds to
+/// nothing.
+pub(crate) fn tiers<R: Searchable>(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<Tier>> {
+    let name = fold(query);
+    if name.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = |text: &str, values: Vec<Value>| {
+        let mut condition = record::all(who);
+        condition.and(text, values);
+        Tier {
+            table: R::INDEX,
+            condition,
+        }
+    };
+    let after = format!("{name}{}", char::MAX);
+    let mut anywhere = record::all(who);
+    narrow::<R>(db, who, &mut anywhere, query)?;
+    Ok(vec![
+        named("t.name_key = ?", vec![name.clone().into()]),
+        named(
+            "t.name_key > ? and t.name_key < ?",
+            vec![name.into(), after.into()],
+        ),
+        Tier {
+            table: R::TABLE,
+            condition: anywhere,
+        },
+    ])
+}
+
 /// The records that `search` finds, best first: those of exactly this name,
 /// those whose name begins so, then the newest.
 pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Result<Page<R>> {
     let limit = search.limit.unwrap_or_default();
     let wanted = limit.get() as usize + 1;
-    let name = fold(&search.query);
-    let named = |condition: &str, values: Vec<Value>| {
-        let mut named = record::all(who);
-        named.and(condition, values);
-        (format!("{} t", R::INDEX), named)
-    };
-    let mut anywhere = record::all(who);
-    narrow::<R>(db, who, &mut anywhere, &search.query)?;
-    let tiers = [
-        named("t.name_key = ?", vec![name.clone().into()]),
-        named(
-            "t.name_key > ? and t.name_key < ?",
-            vec![name.clone().into(), format!("{name}{}", char::MAX).into()],
-        ),
-        (format!("{} t", R::TABLE), anywhere),
-    ];
-
     let mut ids: Vec<Uuid> = Vec::new();
-    for (from, mut condition) in tiers {
-        if ids.len() >= wanted || name.is_empty() {
+    for tier in tiers::<R>(db, who, &search.query)? {
+        if ids.len() >= wanted {
             break;
         }
         // Some of these may be there already, by a better tier.
-        let limit = condition.bind(i64::from(limit.get()) + 1 + ids.len() as i64);
-        let found = db.query(
-            &format!(
-                "select t.id from {from} where {} order by t.id desc limit {limit}",
-                condition.text()
-            ),
-            condition.params(),
-            |row| row.get::<Uuid>(0),
-        )?;
+        let (sql, bounded) = tier.statement(i64::from(limit.get()) + 1 + ids.len() as i64);
+        let found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
         let new: Vec<_> = found.into_iter().filter(|id| !ids.contains(id)).collect();
         ids.extend(new);
     }

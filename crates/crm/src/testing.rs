@@ -261,10 +261,7 @@ pub(crate) fn outcome<T>(result: Result<T>) -> String {
 
 /// As [`outcome`], of a call that may be refused within a transaction that
 /// goes on.
-pub(crate) fn attempt<T>(
-    tx: &mut Tx<'_>,
-    call: impl FnOnce(&mut Tx<'_>) -> Result<T>,
-) -> String {
+pub(crate) fn attempt<T>(tx: &mut Tx<'_>, call: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> String {
     outcome(tx.savepoint(call))
 }
 

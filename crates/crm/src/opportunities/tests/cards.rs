@@ -345,9 +345,8 @@ async fn agree(world: &World) {
         .write(|tx, desk| {
             let ours = (desk.pipeline, [desk.lead(), desk.won(), desk.lost()]);
             let (other, ordinary) = pipeline(tx, &desk.who, "Other", &["One"])?;
-            let mut closing = |fields| {
-                stages::create(tx, &desk.who, other, given(fields)).map(|stage| stage.id)
-            };
+            let mut closing =
+                |fields| stages::create(tx, &desk.who, other, given(fields)).map(|stage| stage.id);
             let won = closing(json!({ "name": "Yes", "is_won_stage": true }))?;
             let lost = closing(json!({ "name": "No", "is_lost_stage": true }))?;
             Ok([ours, (other, [ordinary[0], won, lost])])
@@ -362,7 +361,11 @@ async fn agree(world: &World) {
     let run = |steps: Vec<Step>| -> Result<(), TestCaseError> {
         let done = world.write(move |tx, desk| {
             let id = desk.opportunity(tx, "Deal")?.id;
-            let mut model = Model { status: Status::Open, closed: None, cards: [None, None] };
+            let mut model = Model {
+                status: Status::Open,
+                closed: None,
+                cards: [None, None],
+            };
             for step in steps.clone() {
                 let to = |other: bool, stage: usize| {
                     let (pipeline, stages) = &pipelines[usize::from(other)];
@@ -394,7 +397,11 @@ async fn agree(world: &World) {
                 assert_eq!(now.won_at.is_some(), now.status == Status::Won);
                 assert_eq!(now.lost_at.is_some(), now.status == Status::Lost);
                 let closed = now.actual_close_date.map(|date| date.to_string());
-                assert_eq!(closed, model.closed.clone().map(|(date, _)| date), "{step:?}");
+                assert_eq!(
+                    closed,
+                    model.closed.clone().map(|(date, _)| date),
+                    "{step:?}"
+                );
                 assert_eq!(now.placements.len(), model.cards.iter().flatten().count());
             }
             Ok(())
