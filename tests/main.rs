@@ -4,4 +4,11 @@
 #[macro_use]
 mod harness;
 
+mod conventions;
+mod durability;
+mod fixtures;
+mod isolation;
+mod keys;
+mod paging;
+mod routes;
 mod starting;

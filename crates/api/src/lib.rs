@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The API: every operation declared once, and the surfaces made from that.
+//!
+//! [`operations`] holds the declarations, a file for each resource;
+//! [`operation`] is what a declaration consists of. [`Service`] answers
+//! requests over HTTP. What an operation does is the domain's, in the crate
+//! below this one.
+
+mod auth;
+mod credits;
+mod envelope;
+mod error;
+pub mod operation;
+pub mod operations;
+mod surfaces;
+
+pub use surfaces::http::{Options, PREFIXES, Service};

@@ -22,6 +22,15 @@ use crate::time::Timestamp;
 /// How every key begins.
 const PREFIX: &str = "dw_live_";
 
+/// Characters of a key after its prefix: 256 bits in base 64.
+const LENGTH: usize = 43;
+
+/// Whether a text could be a key, so that what could not is not looked up.
+pub fn is_well_formed(key: &str) -> bool {
+    key.strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.len() == LENGTH)
+}
+
 /// The SHA-256 digest of a key: all that is kept of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);

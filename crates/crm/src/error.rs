@@ -78,8 +78,6 @@ pub struct Problems {
     pub missing: Vec<String>,
     /// Fields whose value can't be used.
     pub invalid: Vec<Problem>,
-    /// The fields that the input may have, for the caller's orientation.
-    pub known: Vec<&'static str>,
 }
 
 impl Problems {

@@ -254,8 +254,16 @@ impl Fields {
         }
     }
 
+    /// The fields that `I` has, as they were given and merely checked: for
+    /// what is merged into something stored before it is read.
+    pub fn verbatim<I: Input>(&mut self) -> Option<Map<String, Value>> {
+        let mut given = self.given.clone();
+        I::read(self)?;
+        given.retain(|name, _| !self.given.contains_key(name));
+        Some(given.into_iter().collect())
+    }
+
     fn take<T: FromJson>(&mut self, name: &'static str) -> Taken<T> {
-        self.problems.known.push(name);
         let read = match self.given.remove(name) {
             None => return Taken::Absent,
             Some(Value::Null) => return Taken::Null,

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use store::{Db, Tx};
 
 use crate::caller::Caller;
-use crate::error::{Error, Result};
-use crate::input::{Fields, Flaw, FromJson, Input, kind_of};
+use crate::error::Result;
+use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, kind_of};
 use crate::metadata::{Tags, check_storable};
 use crate::text::Text;
 
@@ -113,24 +113,31 @@ pub fn get(db: &Db<'_>, who: &Caller) -> Result<Settings> {
     read(stored(db, who, "")?)
 }
 
+/// What changes of the settings: the keys that are given, each as it was sent.
+#[derive(Debug, Clone)]
+pub struct SettingsUpdate(Map<String, Value>);
+
+impl Input for SettingsUpdate {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        fields.verbatim::<Settings>().map(Self)
+    }
+
+    fn describe(generator: &mut SchemaGenerator, into: &mut Vec<FieldDescription>) {
+        Settings::describe(generator, into);
+    }
+}
+
 /// Changes the keys that are given and leaves the others; within
 /// `custom_fields` likewise. A key that is null goes back to being empty.
-pub fn update(
-    tx: &mut Tx<'_>,
-    who: &Caller,
-    changes: Map<String, Value>,
-) -> Result<(Settings, Vec<String>)> {
+pub fn update(tx: &mut Tx<'_>, who: &Caller, changes: SettingsUpdate) -> Result<Settings> {
     let mut merged = stored(tx, who, tx.engine().for_update())?;
-    merge(&mut merged, changes);
-    let mut fields = Fields::of_object(merged);
-    let settings = Settings::read(&mut fields);
-    let unknown = fields.finish()?;
-    let settings = settings.ok_or_else(|| Error::invalid("settings", "can't be read"))?;
+    merge(&mut merged, changes.0);
+    let settings = read(merged)?;
     tx.execute(
         "update workspaces set settings = $2, updated_at = $3 where id = $1",
         &store::params![who.workspace_id, settings.to_json(), who.now],
     )?;
-    Ok((settings, unknown))
+    Ok(settings)
 }
 
 fn merge(into: &mut Map<String, Value>, changes: Map<String, Value>) {

@@ -52,6 +52,14 @@ impl Timestamp {
         Date(self.0.to_zoned_datetime(zone.clone()).date())
     }
 
+    /// The month that it is in UTC: `2026-03`.
+    pub fn month(self) -> String {
+        TimeZone::UTC
+            .to_datetime(self.0)
+            .strftime("%Y-%m")
+            .to_string()
+    }
+
     /// Milliseconds since 1970.
     pub fn as_millisecond(self) -> i64 {
         self.0.as_millisecond()

@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod demo;
 mod logs;
 
 use std::process::ExitCode;

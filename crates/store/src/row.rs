@@ -105,6 +105,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// However deep: how deep it may be was decided when it was stored.
+fn parse_json(text: &str) -> Option<serde_json::Value> {
+    use serde::Deserialize as _;
+    let mut source = serde_json::Deserializer::from_str(text);
+    source.disable_recursion_limit();
+    serde_json::Value::deserialize(&mut source).ok()
+}
+
 impl<T: FromColumn> FromColumn for Option<T> {
     const EXPECTS: &'static str = T::EXPECTS;
 
@@ -167,7 +175,7 @@ from_column! {
         Cell::Text(value) => value.parse().ok(),
     }
     serde_json::Value, "JSON" => {
-        Cell::Json(value) | Cell::Text(value) => serde_json::from_str(value).ok(),
+        Cell::Json(value) | Cell::Text(value) => parse_json(value),
     }
     Vec<u8>, "bytes" => {
         Cell::Bytes(value) => Some(value.to_vec()),

@@ -3,6 +3,7 @@
 mod api_key;
 mod check;
 mod migrate;
+mod serve;
 mod workspace;
 
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What the binary does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Serves the API
+    ///
+    /// The first start makes a workspace with a default pipeline, an
+    /// administrator and a key that may do everything, and prints the key.
+    Serve(serve::ServeOptions),
     /// Brings the database up to what this version of the program needs
     Migrate,
     /// Tries the configuration and the database, and reports
@@ -35,6 +41,7 @@ pub(crate) enum Command {
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
+        Command::Serve(options) => return serve::run(&cli, options).await,
         Command::Migrate => migrate::run(&cli).await?,
         Command::Check => return check::run(&cli).await,
         Command::ApiKey(command) => api_key::run(&cli, command).await?,

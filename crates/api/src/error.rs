@@ -1,0 +1,286 @@
+//! Errors as the wire knows them: the one mapping from what went wrong to a
+//! status, a code, and words by which the caller can correct itself.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+use crm::error::Problems;
+use serde::Serialize;
+
+use crate::operation::Operation;
+
+/// An error, as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct ApiError {
+    /// What kind it is, for programs.
+    pub(crate) code: &'static str,
+    /// What went wrong.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) fix: String,
+    /// What would be valid.
+    pub(crate) hint: String,
+    /// The HTTP status.
+    #[serde(serialize_with = "as_number")]
+    pub(crate) status: StatusCode,
+    /// Headers that go with it.
+    #[serde(skip)]
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u16(status.as_u16())
+}
+
+impl ApiError {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            fix: fix.into(),
+            hint: hint.into(),
+            status,
+            headers: Vec::new(),
+        }
+    }
+
+    fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// No key, or one that opens nothing.
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHORIZED",
+            message,
+            "Send the header 'Authorization: Bearer <key>' with a key that is in use.",
+            "A key begins with dw_live_; the operator makes one with `dealwright api-key create`.",
+        )
+        .with_header("www-authenticate", "Bearer")
+    }
+
+    /// The key may not do this.
+    pub(crate) fn insufficient_scope(missing: &[&str]) -> Self {
+        let (noun, names) = match missing {
+            [one] => ("scope", (*one).to_owned()),
+            several => ("scopes", several.join(", ")),
+        };
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "INSUFFICIENT_SCOPE",
+            format!("This key lacks the {noun} {names}"),
+            format!("Use a key that has the {noun} {names}."),
+            "GET /api-index.json lists the scopes that each endpoint needs.",
+        )
+    }
+
+    /// The month's allowance is used up.
+    pub(crate) fn insufficient_credits(cost: i64, remaining: i64) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "INSUFFICIENT_CREDITS",
+            format!("This call costs {cost} credits, {remaining} are left this month"),
+            "Wait for the next month, or ask the operator to raise the monthly allowance.",
+            "A read costs 1 credit, a write 2; the allowance is renewed on the first of the month, UTC.",
+        )
+    }
+
+    /// There is no such route.
+    pub(crate) fn no_route(path: &str) -> Self {
+        // A path can be as long as a header may be.
+        let shown: String = path.chars().take(200).collect();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            format!("There is no endpoint {shown}"),
+            "Correct the path.",
+            "GET /api-index.json lists every endpoint; all begin with /v1 or /functions/v1/api/v1.",
+        )
+    }
+
+    /// The route exists, but not with this method.
+    pub(crate) fn method_not_allowed(method: &str, allowed: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            format!("This endpoint has no method {method}"),
+            format!("Use one of: {allowed}."),
+            "GET /api-index.json lists every endpoint with its method.",
+        )
+        .with_header("allow", allowed)
+    }
+
+    /// A body of another type than JSON.
+    pub(crate) fn unsupported_media_type(given: &str) -> Self {
+        let given: String = given.chars().take(100).collect();
+        let message = match given.as_str() {
+            "" => "The body came without a content type".to_owned(),
+            given => format!("The body is {given}"),
+        };
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            message,
+            "Send the body as JSON with the header 'Content-Type: application/json'.",
+            "application/json is the only media type that is read here.",
+        )
+    }
+
+    /// A body that is no JSON object.
+    pub(crate) fn invalid_body(why: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "INVALID_BODY",
+            why,
+            "Send one JSON object as the body.",
+            r#"A body looks like {"name": "…"}; objects and lists may be nested 128 deep."#,
+        )
+    }
+
+    /// A body larger than `limit` bytes.
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "INVALID_BODY",
+            format!("The body is larger than {limit} bytes"),
+            "Send less at once: split the records over several calls.",
+            format!("This endpoint takes up to {limit} bytes."),
+        )
+    }
+
+    /// What went wrong inside, with no word about it: it is in the log.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "INTERNAL_ERROR",
+            "The server failed",
+            "Try again; if it persists, give the operator the request id.",
+            "The request id is in the header x-request-id.",
+        )
+    }
+
+    fn unavailable(message: &str) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "SERVICE_UNAVAILABLE",
+            message,
+            "Try again after the seconds in retry-after.",
+            "Nothing of the call was kept, unless the connection to the database broke at its very end.",
+        )
+        .with_header("retry-after", "1")
+    }
+
+    /// What a domain error says on the wire.
+    pub(crate) fn of(error: &crm::Error) -> Self {
+        match error {
+            crm::Error::Input(problems) => Self::input(problems),
+            crm::Error::NotFound { what, .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                capitalised(&error.to_string()),
+                format!("Correct the id: list or search to find the right {what}."),
+                "Ids belong to one workspace: what another one has does not exist for this key.",
+            ),
+            crm::Error::Conflict { message, fix } => Self::new(
+                StatusCode::CONFLICT,
+                "CONFLICT",
+                message,
+                fix,
+                "The call changed nothing.",
+            ),
+            crm::Error::ScopeMissing(scope) => Self::insufficient_scope(&[scope]),
+            crm::Error::Store(error) => Self::store(error),
+        }
+    }
+
+    /// The same, with what the operation would take as the hint.
+    pub(crate) fn of_call(error: &crm::Error, operation: &Operation) -> Self {
+        let mut said = Self::of(error);
+        if matches!(error, crm::Error::Input(_)) && !operation.fields.is_empty() {
+            let kind = match operation.reads_query() {
+                true => "Query parameters",
+                false => "Writable fields",
+            };
+            let names: Vec<_> = operation.fields.iter().map(|field| field.name).collect();
+            said.hint = format!("{kind}: {}", names.join(", "));
+        }
+        said
+    }
+
+    fn input(problems: &Problems) -> Self {
+        let code = match problems.missing.is_empty() {
+            true => "VALIDATION_ERROR",
+            false => "MISSING_FIELDS",
+        };
+        let mut fixes = Vec::new();
+        if !problems.missing.is_empty() {
+            let names: Vec<_> = problems
+                .missing
+                .iter()
+                .map(|name| format!("'{name}'"))
+                .collect();
+            fixes.push(format!("Include {} in the request body.", names.join(", ")));
+        }
+        fixes.extend(
+            problems
+                .invalid
+                .iter()
+                .map(|problem| format!("Correct '{}': it {}.", problem.field, problem.message)),
+        );
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            code,
+            problems.to_string(),
+            fixes.join(" "),
+            "GET /api-index.json lists what each endpoint takes.",
+        )
+    }
+
+    fn store(error: &store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(_) => Self::unavailable("The database can't be reached"),
+            store::Error::Full => Self::unavailable("The server's disk is full"),
+            // Two callers at once; whoever was later is told to look again.
+            store::Error::UniqueViolation { .. } | store::Error::ForeignKeyViolation { .. } => {
+                Self::new(
+                    StatusCode::CONFLICT,
+                    "CONFLICT",
+                    "Another call changed the same records at the same time",
+                    "Read the records again and repeat the call if it is still wanted.",
+                    "The call changed nothing.",
+                )
+            }
+            error => {
+                tracing::error!(%error, "the database failed");
+                Self::internal()
+            }
+        }
+    }
+
+    /// The whole body.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            error: &'a ApiError,
+        }
+        serde_json::to_vec(&Envelope { error: self }).expect("texts and a number are always JSON")
+    }
+}
+
+fn capitalised(text: &str) -> Cow<'_, str> {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) if first.is_lowercase() => {
+            format!("{}{}", first.to_uppercase(), characters.as_str()).into()
+        }
+        _ => text.into(),
+    }
+}

@@ -1,0 +1,364 @@
+//! An operation, declared once: where it is, who may call it, what it takes,
+//! what it answers, and what it does. Every surface is made from this.
+//!
+//! ```text
+//! Operation::post("/opportunities/:id/move", "move_opportunity")
+//!     .scopes(&["opportunities:write"])
+//!     .about("Move an opportunity to a stage", "If it is not in the pipeline …")
+//!     .write(|tx, who, [id], target: Target| {
+//!         opportunities::move_to(tx, who, id, &target).map(One)
+//!     })
+//! ```
+//!
+//! The closure's types say the rest: its array the ids in the path, its input
+//! the fields and their schema, its answer the envelope and the status.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::http::{Method, StatusCode};
+use crm::error::Problems;
+use crm::input::{FieldDescription, Fields, Input, parse_uuid};
+use crm::scopes::Scopes;
+use crm::{Caller, Error};
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use store::{Db, Store, Tx};
+use uuid::Uuid;
+
+use crate::envelope::{Answer, Reply};
+
+/// The largest body of an ordinary request, in bytes.
+const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// The largest body of a request for many records, in bytes.
+const BULK_BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// Path segments that have an old name: today's, and the old one. Every route
+/// with the one exists with the other too.
+const OLD_SEGMENTS: [(&str, &str); 2] = [("opportunities", "deals"), ("companies", "customers")];
+
+/// An operation of the API.
+pub struct Operation {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path below the prefix, with `:name` where an id stands.
+    pub path: &'static str,
+    /// What the operation is called as a tool; unique.
+    pub tool: &'static str,
+    /// The scopes that a caller needs, all of them.
+    pub scopes: &'static [&'static str],
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What someone who calls it should know.
+    pub description: &'static str,
+    /// What a call costs, in credits.
+    pub cost: i64,
+    /// The status of its answer.
+    pub status: StatusCode,
+    /// The largest body that it takes, in bytes.
+    pub body_limit: usize,
+    /// The fields that it takes: of the body of a POST, PATCH or PUT, of the
+    /// query string of a GET or DELETE.
+    pub fields: Vec<FieldDescription>,
+    needed: Scopes,
+    answer_schema: fn(&mut SchemaGenerator) -> Option<Schema>,
+    run: Run,
+}
+
+type Run = Box<dyn Fn(Call) -> Running + Send + Sync>;
+type Running = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+
+/// A call of an operation, ready to be read and run.
+pub struct Call {
+    /// Where the records are.
+    pub store: Store,
+    /// Who calls.
+    pub who: Caller,
+    /// The ids in the path, in their order.
+    pub path: Vec<Uuid>,
+    /// The fields that were sent.
+    pub fields: Fields,
+}
+
+/// The beginning of a declaration.
+pub(crate) struct Declaration {
+    method: Method,
+    path: &'static str,
+    tool: &'static str,
+    scopes: &'static [&'static str],
+    summary: &'static str,
+    description: &'static str,
+    body_limit: usize,
+}
+
+impl Operation {
+    pub(crate) fn get(path: &'static str, tool: &'static str) -> Declaration {
+        Declaration::new(Method::GET, path, tool)
+    }
+
+    pub(crate) fn post(path: &'static str, tool: &'static str) -> Declaration {
+        Declaration::new(Method::POST, path, tool)
+    }
+
+    pub(crate) fn patch(path: &'static str, tool: &'static str) -> Declaration {
+        Declaration::new(Method::PATCH, path, tool)
+    }
+
+    pub(crate) fn delete(path: &'static str, tool: &'static str) -> Declaration {
+        Declaration::new(Method::DELETE, path, tool)
+    }
+
+    /// Every path that leads to it, its own first.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths = vec![self.path.to_owned()];
+        for (today, old) in OLD_SEGMENTS {
+            let renamed: Vec<_> = paths
+                .iter()
+                .map(|path| rename(path, today, old))
+                .filter(|path| !paths.contains(path))
+                .collect();
+            paths.extend(renamed);
+        }
+        paths
+    }
+
+    /// The resource that it belongs to: the first segment of its path.
+    pub fn resource(&self) -> &'static str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+
+    /// The names of the ids in its path, without the colon.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
+        parameters(self.path)
+    }
+
+    /// True when its fields are those of the query string.
+    pub fn reads_query(&self) -> bool {
+        matches!(self.method, Method::GET | Method::DELETE)
+    }
+
+    /// True when it changes something.
+    pub fn is_write(&self) -> bool {
+        self.cost > READ
+    }
+
+    /// True when it may change what a key can do, so that what is remembered of
+    /// keys must be forgotten.
+    pub(crate) fn changes_keys(&self) -> bool {
+        self.scopes.contains(&"api-keys:write")
+    }
+
+    /// The scopes that it needs and `held` lacks.
+    pub fn missing_scopes(&self, held: Scopes) -> Vec<&'static str> {
+        if held.contains(self.needed) {
+            return Vec::new();
+        }
+        let lacks = |scope: &&&str| !held.has(scope);
+        self.scopes.iter().filter(lacks).copied().collect()
+    }
+
+    /// The schema of what it answers as `data`; none when it answers no body.
+    pub fn answer_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        (self.answer_schema)(generator)
+    }
+
+    /// Reads the ids in a path; a malformed one is noted with its name.
+    pub fn read_path<'a>(
+        &self,
+        segments: impl Iterator<Item = &'a str>,
+        problems: &mut Problems,
+    ) -> Vec<Uuid> {
+        let named = self.path_parameters().zip(segments);
+        named
+            .filter_map(|(name, text)| {
+                parse_uuid(text)
+                    .map_err(|flaw| problems.invalid(name, flaw.message))
+                    .ok()
+            })
+            .collect()
+    }
+
+    /// Reads the fields and does what the operation does.
+    pub(crate) fn run(&self, call: Call) -> Running {
+        (self.run)(call)
+    }
+}
+
+/// What a read costs, and what a write costs, in credits.
+const READ: i64 = 1;
+const WRITE: i64 = 2;
+
+impl Declaration {
+    fn new(method: Method, path: &'static str, tool: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            tool,
+            scopes: &[],
+            summary: "",
+            description: "",
+            body_limit: BODY_LIMIT,
+        }
+    }
+
+    /// The scopes that a caller needs, all of them.
+    pub(crate) fn scopes(self, scopes: &'static [&'static str]) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// What it does, in a line, and what someone who calls it should know.
+    pub(crate) fn about(self, summary: &'static str, description: &'static str) -> Self {
+        Self {
+            summary,
+            description,
+            ..self
+        }
+    }
+
+    /// Takes a body for many records.
+    pub(crate) fn bulk(self) -> Self {
+        Self {
+            body_limit: BULK_BODY_LIMIT,
+            ..self
+        }
+    }
+
+    /// Ends the declaration of an operation that only reads.
+    pub(crate) fn read<const N: usize, I, A, F>(self, handler: F) -> Operation
+    where
+        I: Input + Send + 'static,
+        A: Answer,
+        F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
+    {
+        self.end::<N, I, A>(
+            READ,
+            Box::new(move |call| {
+                Box::pin(async move {
+                    let (path, input, unknown) = read_call(call.path, call.fields)?;
+                    let who = call.who;
+                    let answer = call
+                        .store
+                        .read(move |db| handler(db, &who, path, input))
+                        .await?;
+                    Ok(Reply::new(answer, unknown))
+                })
+            }),
+        )
+    }
+
+    /// Ends the declaration of an operation that changes something.
+    pub(crate) fn write<const N: usize, I, A, F>(self, handler: F) -> Operation
+    where
+        I: Input + Clone + Send + 'static,
+        A: Answer,
+        F: Fn(&mut Tx<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
+    {
+        self.end::<N, I, A>(
+            WRITE,
+            Box::new(move |call| {
+                Box::pin(async move {
+                    let (path, input, unknown) = read_call::<N, I>(call.path, call.fields)?;
+                    let who = call.who;
+                    let answer = call
+                        .store
+                        .write(move |tx| handler(tx, &who, path, input.clone()))
+                        .await?;
+                    Ok(Reply::new(answer, unknown))
+                })
+            }),
+        )
+    }
+
+    fn end<const N: usize, I: Input, A: Answer>(self, cost: i64, run: Run) -> Operation {
+        let Self {
+            method,
+            path,
+            tool,
+            scopes,
+            summary,
+            description,
+            body_limit,
+        } = self;
+        assert_eq!(
+            parameters(path).count(),
+            N,
+            "{tool} takes as many ids as its path has"
+        );
+        let needed = Scopes::of(scopes.iter().copied())
+            .unwrap_or_else(|flaw| panic!("{tool} needs scopes that exist: {}", flaw.message));
+        let mut fields = Vec::new();
+        I::describe(&mut self_contained_schemas(), &mut fields);
+        Operation {
+            method,
+            path,
+            tool,
+            scopes,
+            summary,
+            description,
+            cost,
+            status: A::STATUS,
+            body_limit,
+            fields,
+            needed,
+            answer_schema: A::schema,
+            run,
+        }
+    }
+}
+
+/// The ids and the input of a call, and the names that nothing asked for.
+fn read_call<const N: usize, I: Input>(
+    path: Vec<Uuid>,
+    mut fields: Fields,
+) -> Result<([Uuid; N], I, Vec<String>), Error> {
+    let input = I::read(&mut fields);
+    let unknown = fields.finish()?;
+    // A path or an input that could not be read has left a problem behind.
+    match (<[Uuid; N]>::try_from(path), input) {
+        (Ok(path), Some(input)) => Ok((path, input, unknown)),
+        _ => Err(Error::Input(Problems::default())),
+    }
+}
+
+/// Makes schemas that refer to no other.
+pub(crate) fn self_contained_schemas() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+}
+
+fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
+    path.split('/').filter_map(|part| part.strip_prefix(':'))
+}
+
+fn rename(path: &str, today: &str, old: &str) -> String {
+    let segments: Vec<_> = path
+        .split('/')
+        .map(|segment| if segment == today { old } else { segment })
+        .collect();
+    segments.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_also_reached_by_its_old_names() {
+        let of = |path| {
+            Operation::get(path, "tool")
+                .read(|_, _, [_id], _: crm::input::Nothing| Ok(()))
+                .paths()
+        };
+        assert_eq!(
+            of("/companies/:id/opportunities"),
+            [
+                "/companies/:id/opportunities",
+                "/companies/:id/deals",
+                "/customers/:id/opportunities",
+                "/customers/:id/deals",
+            ]
+        );
+        assert_eq!(of("/company/users/:id"), ["/company/users/:id"]);
+    }
+}

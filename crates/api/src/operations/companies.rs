@@ -1,0 +1,97 @@
+//! `/companies`, once called `/customers`.
+
+use crm::bulk;
+use crm::companies::{self, BulkCreate, Company, CompanyUpdate, ListCompanies, NewCompany};
+use crm::input::Nothing;
+use crm::opportunities::{self, ListOf, Of};
+use crm::paging::PageRequest;
+use crm::record;
+use crm::search::Search;
+
+use crate::envelope::{Created, Deleted, One};
+use crate::operation::Operation;
+
+const READ: &[&str] = &["companies:read"];
+const WRITE: &[&str] = &["companies:write"];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/companies", "list_companies")
+            .scopes(READ)
+            .about(
+                "List companies",
+                "The newest first. All filters may be combined. Follow `pagination.next_cursor` \
+                 for older ones.",
+            )
+            .read(|db, who, [], input: ListCompanies| companies::list(db, who, &input)),
+        Operation::get("/companies/:id", "get_company")
+            .scopes(READ)
+            .about("Get a company", "One company.")
+            .read(|db, who, [id], _: Nothing| record::get::<Company>(db, who, id).map(One)),
+        Operation::post("/companies", "create_company")
+            .scopes(WRITE)
+            .about(
+                "Create a company",
+                "Phone numbers are kept in E.164, read in the workspace's country.",
+            )
+            .write(|tx, who, [], input: NewCompany| companies::create(tx, who, input).map(Created)),
+        Operation::patch("/companies/:id", "update_company")
+            .scopes(WRITE)
+            .about(
+                "Update a company",
+                "Changes the fields that are sent, `null` clears one. Each field that really \
+                 changes is written to the change log.",
+            )
+            .write(|tx, who, [id], input: CompanyUpdate| {
+                companies::update(tx, who, id, input).map(One)
+            }),
+        Operation::delete("/companies/:id", "delete_company")
+            .scopes(WRITE)
+            .about(
+                "Delete a company",
+                "Its opportunities and contacts stay, without it. It can't be undone.",
+            )
+            .write(|tx, who, [id], _: Nothing| companies::delete(tx, who, id)),
+        Operation::post("/companies/search", "search_companies")
+            .scopes(READ)
+            .about(
+                "Search companies",
+                "Finds a text anywhere in a name, an e-mail address or a phone number, in any \
+                 case, with or without accents. The best match comes first, then the newest.",
+            )
+            .read(|db, who, [], input: Search| companies::search(db, who, &input)),
+        Operation::get("/companies/:id/contacts", "list_company_contacts")
+            .scopes(&["companies:read", "contacts:read"])
+            .about(
+                "List a company's contacts",
+                "The contacts who work for it, each with `linked_at`.",
+            )
+            .read(|db, who, [id], page: PageRequest| companies::contacts(db, who, id, page)),
+        Operation::get("/companies/:id/opportunities", "list_company_opportunities")
+            .scopes(&["companies:read", "opportunities:read"])
+            .about("List a company's opportunities", "The newest first.")
+            .read(|db, who, [id], input: ListOf| {
+                opportunities::list_of(db, who, Of::Company(id), &input)
+            }),
+        Operation::post("/companies/bulk-create", "bulk_create_companies")
+            .scopes(WRITE)
+            .about(
+                "Create up to 100 companies",
+                "Each record stands alone: what is in `created` is kept, what is in `errors` left \
+                 no trace and may be sent again.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: BulkCreate| companies::bulk_create(tx, who, input)),
+        Operation::post("/companies/bulk-delete", "bulk_delete_companies")
+            .scopes(&["companies:delete"])
+            .about(
+                "Delete up to 100 companies",
+                "As deleting each of them; an id that names none is in `failed`. It can't be \
+                 undone.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: bulk::Delete| {
+                companies::bulk_delete(tx, who, &input).map(Deleted)
+            }),
+    ]
+}

@@ -1,0 +1,122 @@
+//! `/contacts`.
+
+use crm::bulk;
+use crm::contacts::{self, BulkCreate, Contact, ContactUpdate, ListContacts, NewContact};
+use crm::input::Nothing;
+use crm::opportunities::{self, ListOf, Of};
+use crm::paging::PageRequest;
+use crm::record;
+use crm::search::Search;
+
+use crate::envelope::{Created, Deleted, One};
+use crate::operation::Operation;
+
+const READ: &[&str] = &["contacts:read"];
+const WRITE: &[&str] = &["contacts:write"];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/contacts", "list_contacts")
+            .scopes(READ)
+            .about(
+                "List contacts",
+                "The newest first. All filters may be combined. Follow `pagination.next_cursor` \
+                 for older ones.",
+            )
+            .read(|db, who, [], input: ListContacts| contacts::list(db, who, &input)),
+        Operation::get("/contacts/:id", "get_contact")
+            .scopes(READ)
+            .about("Get a contact", "One contact.")
+            .read(|db, who, [id], _: Nothing| record::get::<Contact>(db, who, id).map(One)),
+        Operation::post("/contacts", "create_contact")
+            .scopes(WRITE)
+            .about(
+                "Create a contact",
+                "`phone` is for mobile numbers: what is certainly a fixed line belongs in \
+                 `landline`. Both are kept in E.164, read in the workspace's country.",
+            )
+            .write(|tx, who, [], input: NewContact| contacts::create(tx, who, input).map(Created)),
+        Operation::patch("/contacts/:id", "update_contact")
+            .scopes(WRITE)
+            .about(
+                "Update a contact",
+                "Changes the fields that are sent, `null` clears one. Each field that really \
+                 changes is written to the change log.",
+            )
+            .write(|tx, who, [id], input: ContactUpdate| {
+                contacts::update(tx, who, id, input).map(One)
+            }),
+        Operation::delete("/contacts/:id", "delete_contact")
+            .scopes(WRITE)
+            .about(
+                "Delete a contact",
+                "Its opportunities stay, without it. It can't be undone.",
+            )
+            .write(|tx, who, [id], _: Nothing| contacts::delete(tx, who, id)),
+        Operation::post("/contacts/search", "search_contacts")
+            .scopes(READ)
+            .about(
+                "Search contacts",
+                "Finds a text anywhere in a name, an e-mail address or a phone number, in any \
+                 case, with or without accents. The best match comes first, then the newest.",
+            )
+            .read(|db, who, [], input: Search| contacts::search(db, who, &input)),
+        Operation::get("/contacts/:id/opportunities", "list_contact_opportunities")
+            .scopes(&["contacts:read", "opportunities:read"])
+            .about(
+                "List a contact's opportunities",
+                "Those that it is the primary or an additional contact of, the newest first.",
+            )
+            .read(|db, who, [id], input: ListOf| {
+                opportunities::list_of(db, who, Of::Contact(id), &input)
+            }),
+        Operation::get("/contacts/:id/employers", "list_contact_employers")
+            .scopes(&["contacts:read", "companies:read"])
+            .about(
+                "List a contact's employers",
+                "The companies that the contact works for, each with `linked_at`.",
+            )
+            .read(|db, who, [id], page: PageRequest| contacts::employers(db, who, id, page)),
+        Operation::post("/contacts/:id/employers/:companyId", "add_contact_employer")
+            .scopes(WRITE)
+            .about(
+                "Add an employer to a contact",
+                "Notes that the contact works for the company. Adding one twice is a conflict.",
+            )
+            .write(|tx, who, [id, company_id], _: Nothing| {
+                contacts::add_employer(tx, who, id, company_id).map(Created)
+            }),
+        Operation::delete(
+            "/contacts/:id/employers/:companyId",
+            "remove_contact_employer",
+        )
+        .scopes(WRITE)
+        .about(
+            "Remove an employer from a contact",
+            "Only the link goes; the company stays.",
+        )
+        .write(|tx, who, [id, company_id], _: Nothing| {
+            contacts::remove_employer(tx, who, id, company_id)
+        }),
+        Operation::post("/contacts/bulk-create", "bulk_create_contacts")
+            .scopes(WRITE)
+            .about(
+                "Create up to 100 contacts",
+                "Each record stands alone: what is in `created` is kept, what is in `errors` left \
+                 no trace and may be sent again.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: BulkCreate| contacts::bulk_create(tx, who, input)),
+        Operation::post("/contacts/bulk-delete", "bulk_delete_contacts")
+            .scopes(&["contacts:delete"])
+            .about(
+                "Delete up to 100 contacts",
+                "As deleting each of them; an id that names none is in `failed`. It can't be \
+                 undone.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: bulk::Delete| {
+                contacts::bulk_delete(tx, who, &input).map(Deleted)
+            }),
+    ]
+}

@@ -1,0 +1,64 @@
+//! Every operation of the API, a file for each resource.
+
+mod api_keys;
+mod companies;
+mod contacts;
+mod opportunities;
+mod pipelines;
+mod users;
+mod workspace;
+
+use crate::operation::Operation;
+
+/// All of them, in the order in which the surfaces show them.
+pub fn all() -> Vec<Operation> {
+    [
+        opportunities::operations(),
+        pipelines::operations(),
+        contacts::operations(),
+        companies::operations(),
+        users::operations(),
+        workspace::operations(),
+        api_keys::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_operations_share_a_tool_name_or_a_route() {
+        let (mut tools, mut routes) = (HashSet::new(), HashSet::new());
+        for operation in all() {
+            assert!(tools.insert(operation.tool), "{}", operation.tool);
+            for path in operation.paths() {
+                let route = format!("{} {path}", operation.method);
+                assert!(routes.insert(route.clone()), "{route}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_says_what_it_needs_and_what_it_does() {
+        for operation in all() {
+            assert!(!operation.scopes.is_empty(), "{}", operation.tool);
+            assert!(!operation.summary.is_empty(), "{}", operation.tool);
+            assert!(operation.description.ends_with('.'), "{}", operation.tool);
+            for field in &operation.fields {
+                assert!(
+                    field.description.ends_with('.'),
+                    "{} of {}: {}",
+                    field.name,
+                    operation.tool,
+                    field.description
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `/opportunities`, once called `/deals`.
+
+use crm::bulk;
+use crm::input::Nothing;
+use crm::opportunities::{
+    self, BulkCreate, BulkMove, Expansions, ListOpportunities, NewOpportunity, OpportunityUpdate,
+    Target,
+};
+use crm::paging::PageRequest;
+use crm::search::Search;
+
+use crate::envelope::{Created, Deleted, Moved, One};
+use crate::operation::Operation;
+
+const READ: &[&str] = &["opportunities:read"];
+const WRITE: &[&str] = &["opportunities:write"];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/opportunities", "list_opportunities")
+            .scopes(READ)
+            .about(
+                "List opportunities",
+                "The newest first, with their cards (`placements`). All filters may be combined. \
+                 Follow `pagination.next_cursor` for older ones.",
+            )
+            .read(|db, who, [], input: ListOpportunities| opportunities::list(db, who, &input)),
+        Operation::get("/opportunities/:id", "get_opportunity")
+            .scopes(READ)
+            .about(
+                "Get an opportunity",
+                "One opportunity with its cards, and with what `expand` names.",
+            )
+            .read(|db, who, [id], input: Expansions| {
+                opportunities::get(db, who, id, &input).map(One)
+            }),
+        Operation::post("/opportunities", "create_opportunity")
+            .scopes(WRITE)
+            .about(
+                "Create an opportunity",
+                "With `pipeline_id` it enters that pipeline's first stage, with `stage_id` that \
+                 stage; without either it has no card. Set `skip_automations` when importing old \
+                 records.",
+            )
+            .write(|tx, who, [], input: NewOpportunity| {
+                opportunities::create(tx, who, input).map(Created)
+            }),
+        Operation::patch("/opportunities/:id", "update_opportunity")
+            .scopes(WRITE)
+            .about(
+                "Update an opportunity",
+                "Changes the fields that are sent, `null` clears one. A new `status` sets or \
+                 clears `won_at`, `lost_at` and `actual_close_date` but moves no card. Each field \
+                 that really changes is written to the change log.",
+            )
+            .write(|tx, who, [id], input: OpportunityUpdate| {
+                opportunities::update(tx, who, id, input).map(One)
+            }),
+        Operation::delete("/opportunities/:id", "delete_opportunity")
+            .scopes(WRITE)
+            .about(
+                "Delete an opportunity",
+                "Its cards and its links to contacts and users go with it; the contacts, the \
+                 company and the users stay. It can't be undone.",
+            )
+            .write(|tx, who, [id], _: Nothing| opportunities::delete(tx, who, id)),
+        Operation::post("/opportunities/search", "search_opportunities")
+            .scopes(READ)
+            .about(
+                "Search opportunities",
+                "Finds a text anywhere in an opportunity's name and in the name, e-mail address \
+                 or phone number of its contact and its company, in any case, with or without \
+                 accents; phone numbers however they are typed. The best match comes first, then \
+                 the newest.",
+            )
+            .read(|db, who, [], input: Search| opportunities::search(db, who, &input)),
+        Operation::post("/opportunities/:id/move", "move_opportunity")
+            .scopes(WRITE)
+            .about(
+                "Move an opportunity to a stage",
+                "Afterwards it has exactly one card, there: cards in other pipelines go. A stage \
+                 that is won or lost decides its status, leaving such a stage reopens it. \
+                 `stage_changed` automations fire only if the stage really changes.",
+            )
+            .write(|tx, who, [id], input: Target| {
+                opportunities::move_to(tx, who, id, &input).map(One)
+            }),
+        Operation::post("/opportunities/:id/add-card", "add_opportunity_card")
+            .scopes(WRITE)
+            .about(
+                "Add an opportunity to a pipeline",
+                "Its cards in other pipelines stay; a card that it has in this pipeline already \
+                 changes its stage. `stage_changed` automations fire on a new card or a changed \
+                 stage.",
+            )
+            .write(|tx, who, [id], input: Target| {
+                opportunities::add_card(tx, who, id, &input).map(One)
+            }),
+        Operation::get("/opportunities/:id/contacts", "list_opportunity_contacts")
+            .scopes(&["opportunities:read", "contacts:read"])
+            .about(
+                "List an opportunity's additional contacts",
+                "The contacts beside the primary one, each with `linked_at`.",
+            )
+            .read(|db, who, [id], page: PageRequest| opportunities::contacts(db, who, id, page)),
+        Operation::post(
+            "/opportunities/:id/contacts/:contactId",
+            "add_opportunity_contact",
+        )
+        .scopes(WRITE)
+        .about(
+            "Add a contact to an opportunity",
+            "Beside the primary contact, which `contact_id` of the opportunity names. Adding \
+                 one twice is a conflict.",
+        )
+        .write(|tx, who, [id, contact_id], _: Nothing| {
+            opportunities::add_contact(tx, who, id, contact_id).map(Created)
+        }),
+        Operation::delete(
+            "/opportunities/:id/contacts/:contactId",
+            "remove_opportunity_contact",
+        )
+        .scopes(WRITE)
+        .about(
+            "Remove a contact from an opportunity",
+            "Only the link goes; the contact stays.",
+        )
+        .write(|tx, who, [id, contact_id], _: Nothing| {
+            opportunities::remove_contact(tx, who, id, contact_id)
+        }),
+        Operation::get("/opportunities/:id/users", "list_opportunity_users")
+            .scopes(READ)
+            .about(
+                "List the users assigned to an opportunity",
+                "Each with `is_primary`, true for the one in charge, and `assigned_at`.",
+            )
+            .read(|db, who, [id], page: PageRequest| opportunities::users(db, who, id, page)),
+        Operation::post(
+            "/opportunities/:id/users/:userId",
+            "assign_opportunity_user",
+        )
+        .scopes(WRITE)
+        .about(
+            "Assign a user to an opportunity",
+            "The first user assigned becomes the primary one. Assigning one twice is a \
+                 conflict.",
+        )
+        .write(|tx, who, [id, user_id], _: Nothing| {
+            opportunities::assign_user(tx, who, id, user_id).map(Created)
+        }),
+        Operation::delete(
+            "/opportunities/:id/users/:userId",
+            "unassign_opportunity_user",
+        )
+        .scopes(WRITE)
+        .about(
+            "Unassign a user from an opportunity",
+            "If it was the primary one, the user assigned next becomes it.",
+        )
+        .write(|tx, who, [id, user_id], _: Nothing| {
+            opportunities::unassign_user(tx, who, id, user_id)
+        }),
+        Operation::post("/opportunities/bulk-create", "bulk_create_opportunities")
+            .scopes(WRITE)
+            .about(
+                "Create up to 100 opportunities",
+                "Each record stands alone: what is in `created` is kept, what is in `errors` left \
+                 no trace and may be sent again. The call's `pipeline_id` and `stage_id` are for \
+                 the records that name no pipeline of their own. Set `skip_automations` when \
+                 importing old records.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: BulkCreate| opportunities::bulk_create(tx, who, input)),
+        Operation::post("/opportunities/bulk-delete", "bulk_delete_opportunities")
+            .scopes(&["opportunities:delete"])
+            .about(
+                "Delete up to 100 opportunities",
+                "As deleting each of them; an id that names none is in `failed`. It can't be \
+                 undone.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: bulk::Delete| {
+                opportunities::bulk_delete(tx, who, &input).map(Deleted)
+            }),
+        Operation::post("/opportunities/bulk-move", "bulk_move_opportunities")
+            .scopes(WRITE)
+            .about(
+                "Move up to 100 opportunities to a stage",
+                "As moving each of them; an id that names none is in `failed`. Set \
+                 `skip_automations`, or name actions in `skip_action_ids`, so that no contact is \
+                 flooded.",
+            )
+            .bulk()
+            .write(|tx, who, [], input: BulkMove| {
+                opportunities::bulk_move(tx, who, &input).map(Moved)
+            }),
+    ]
+}

@@ -1,0 +1,164 @@
+//! Reading a request's body: one JSON object, of bounded size and depth.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt as _;
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+
+/// How deep lists and objects may stand in each other.
+const DEPTH: usize = 128;
+
+/// How much of a body that is not wanted is still taken in, in bytes.
+const DRAINED: usize = 64 * 1024 * 1024;
+
+/// The object that a request came with. No body at all is an empty object
+/// where `may_be_absent`.
+///
+/// # Errors
+/// `UNSUPPORTED_MEDIA_TYPE` and `INVALID_BODY`.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: &mut Body,
+    limit: usize,
+    may_be_absent: bool,
+) -> Result<Map<String, Value>, ApiError> {
+    let bytes = collect(body, limit).await?;
+    if bytes.is_empty() {
+        return match may_be_absent {
+            true => Ok(Map::new()),
+            false => Err(ApiError::invalid_body("The request has no body")),
+        };
+    }
+    check_media_type(headers)?;
+    parse(&bytes)
+}
+
+async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::invalid_body("The body ended too early"))?;
+        if let Some(data) = frame.data_ref() {
+            if bytes.len() + data.len() > limit {
+                return Err(ApiError::body_too_large(limit));
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Takes in what is left of a body that is not wanted, so that the client reads
+/// the refusal instead of a broken connection, and can go on to use it.
+pub(crate) async fn drain(mut body: Body) {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, bytes::Bytes::len);
+        if length > DRAINED {
+            return;
+        }
+    }
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    match essence.eq_ignore_ascii_case("application/json") {
+        true => Ok(()),
+        false => Err(ApiError::unsupported_media_type(given)),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if is_too_deep(bytes) {
+        return Err(ApiError::invalid_body(format!(
+            "The body is nested deeper than {DEPTH} levels"
+        )));
+    }
+    let mut source = serde_json::Deserializer::from_slice(bytes);
+    // The depth is known; the parser's own limit is one level short of ours.
+    source.disable_recursion_limit();
+    let value = Value::deserialize(&mut source)
+        .and_then(|value| source.end().map(|()| value))
+        .map_err(|error| ApiError::invalid_body(format!("The body is not valid JSON: {error}")))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(ApiError::invalid_body(format!(
+            "The body must be a JSON object, not {}",
+            crm::input::kind_of(&other)
+        ))),
+    }
+}
+
+/// Whether brackets are nested deeper than [`DEPTH`]: told before parsing,
+/// because a parser that went down there would need the stack for it.
+fn is_too_deep(bytes: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> String {
+        let lists = depth - 1;
+        format!(r#"{{"a":{}{}}}"#, "[".repeat(lists), "]".repeat(lists))
+    }
+
+    #[test]
+    fn a_body_may_be_128_deep_and_no_deeper() {
+        assert!(parse(nested(128).as_bytes()).is_ok());
+        assert_eq!(
+            parse(nested(129).as_bytes()).unwrap_err().code,
+            "INVALID_BODY"
+        );
+        assert!(parse(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn brackets_in_texts_are_no_depth() {
+        let text = format!(r#"{{"a":"\"{}\\"}}"#, "[".repeat(1000));
+        assert_eq!(
+            parse(text.as_bytes()).unwrap()["a"].as_str().unwrap().len(),
+            1002
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_in_words() {
+        for (body, said) in [
+            ("[]", "a list"),
+            ("null", "null"),
+            ("7", "a number"),
+            ("{} {}", "trailing"),
+            (r#"{"a":"\ud800"}"#, "not valid JSON"),
+            ("{\"a\":\"\u{1}\"}", "control character"),
+        ] {
+            let error = parse(body.as_bytes()).unwrap_err();
+            assert!(error.message.contains(said), "{body}: {}", error.message);
+        }
+        assert!(parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+}

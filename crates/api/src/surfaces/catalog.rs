@@ -1,0 +1,137 @@
+//! `/api-index.json`: every endpoint, for clients that resolve their paths
+//! from it and for agents that look around.
+
+use crm::time::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::reference;
+use super::routes::PREFIXES;
+use crate::operation::Operation;
+
+#[derive(Serialize)]
+struct Catalog {
+    generated_at: Timestamp,
+    base_url: String,
+    resources: Vec<Resource>,
+}
+
+#[derive(Serialize)]
+struct Resource {
+    id: &'static str,
+    label: String,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    method: String,
+    path: &'static str,
+    scopes: &'static [&'static str],
+    is_write: bool,
+    params: Vec<Parameter>,
+    summary: &'static str,
+    description: &'static str,
+    tool_name: &'static str,
+    doc_url: String,
+}
+
+#[derive(Serialize)]
+struct Parameter {
+    name: &'static str,
+    #[serde(rename = "in")]
+    place: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
+    required: bool,
+    description: String,
+}
+
+/// The whole catalog as JSON. `public_url` is where clients reach the server.
+pub(crate) fn render(
+    operations: &[Operation],
+    public_url: &str,
+    generated_at: Timestamp,
+) -> Vec<u8> {
+    let mut resources: Vec<Resource> = Vec::new();
+    for operation in operations {
+        let id = operation.resource();
+        let endpoint = endpoint(operation, public_url);
+        match resources.iter_mut().find(|resource| resource.id == id) {
+            Some(resource) => resource.endpoints.push(endpoint),
+            None => resources.push(Resource {
+                id,
+                label: label(id),
+                endpoints: vec![endpoint],
+            }),
+        }
+    }
+    let catalog = Catalog {
+        generated_at,
+        base_url: format!("{public_url}{}", PREFIXES[0]),
+        resources,
+    };
+    serde_json::to_vec(&catalog).expect("texts, lists and truth values are always JSON")
+}
+
+fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
+    let ids = operation.path_parameters().map(|name| Parameter {
+        name,
+        place: "path",
+        kind: "uuid".to_owned(),
+        required: true,
+        description: "The id of the record that the path names.".to_owned(),
+    });
+    let place = match operation.reads_query() {
+        true => "query",
+        false => "body",
+    };
+    let fields = operation.fields.iter().map(|field| Parameter {
+        name: field.name,
+        place,
+        kind: kind(field.schema.as_value()),
+        required: field.required,
+        description: field.description.clone(),
+    });
+    Endpoint {
+        method: operation.method.to_string(),
+        path: operation.path,
+        scopes: operation.scopes,
+        is_write: operation.is_write(),
+        params: ids.chain(fields).collect(),
+        summary: operation.summary,
+        description: operation.description,
+        tool_name: operation.tool,
+        doc_url: format!("{public_url}{}", reference::path(operation)),
+    }
+}
+
+/// What a field takes, in a word: of a string its format where it has one, of
+/// anything else its type.
+pub(crate) fn kind(schema: &Value) -> String {
+    let type_name = match schema.get("type") {
+        Some(Value::String(name)) => Some(name.as_str()),
+        // Or null.
+        Some(Value::Array(names)) => names.first().and_then(Value::as_str),
+        _ => None,
+    };
+    let format = schema.get("format").and_then(Value::as_str);
+    match (type_name, format) {
+        (Some("string"), Some(format)) => format.to_owned(),
+        (Some(name), _) => name.to_owned(),
+        (None, _) => match schema.get("anyOf").and_then(|any| any.get(0)) {
+            Some(first) => kind(first),
+            None => "string".to_owned(),
+        },
+    }
+}
+
+/// `work-orders` as a heading: `Work orders`.
+fn label(id: &str) -> String {
+    let words = id.replace('-', " ");
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => words,
+    }
+}

@@ -1,0 +1,184 @@
+//! `dealwright serve`: the server, from its first start to its orderly end.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::Service;
+use axum::serve::ListenerExt as _;
+use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
+use crm::record::New;
+use crm::scopes::Scopes;
+use crm::text::Name;
+use crm::time::Timestamp;
+use crm::workspaces::{self, NewWorkspace};
+use crm::{Caller, Ids};
+use store::{Store, Tx};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, open_migrated};
+use crate::config::Cli;
+
+/// How often what is counted in memory is written down.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// How the server is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeOptions {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where clients reach the server, if not where it listens
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// At the first start, fills the workspace with a made-up small business
+    #[arg(long)]
+    demo: bool,
+    /// How many credits each workspace has a month: a read costs 1, a write 2
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
+    monthly_credits: i64,
+    /// Refuses the calls of a workspace whose credits are used up
+    #[arg(long)]
+    enforce_credits: bool,
+}
+
+/// Serves until it is told to end.
+pub(crate) async fn run(cli: &Cli, options: &ServeOptions) -> Result<ExitCode, Failure> {
+    let mut signals = Signals::listen()?;
+    let store = open_migrated(cli).await?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| format!("{} can't be listened on: {error}", options.listen))?;
+    let address = listener.local_addr()?;
+    // After all that can fail, so that no key is made that nobody is shown.
+    let key = set_up(&store, options.demo).await?;
+    let service = Service::new(
+        store.clone(),
+        &api::Options {
+            public_url: match &options.public_url {
+                Some(url) => url.trim_end_matches('/').to_owned(),
+                None => format!("http://{address}"),
+            },
+            monthly_credits: options.monthly_credits,
+            enforce_credits: options.enforce_credits,
+        },
+    );
+    if let Some(key) = key {
+        introduce(&key, address);
+    }
+    println!(
+        "dealwright {} listening on http://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
+
+    let flushing = tokio::spawn(flush_regularly(service.clone()));
+    // What answers in one piece must not wait for more to come.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection is gone already");
+        }
+    });
+    let (begin_drain, drain) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+        // An error means that the sender is gone, which is as good a reason.
+        let _ = drain.await;
+    });
+    let mut serving = tokio::spawn(serving.into_future());
+    tokio::select! {
+        ended = &mut serving => ended??,
+        () = signals.next() => {
+            tracing::info!("draining: no new connections, requests at work are finished");
+            let _ = begin_drain.send(());
+            tokio::select! {
+                ended = &mut serving => ended??,
+                () = signals.next() => {
+                    tracing::warn!("ended at once, by a second signal");
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+        }
+    }
+    flushing.abort();
+    service.flush().await?;
+    store.close().await;
+    tracing::info!("ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the first workspace and its key, unless there is one already.
+async fn set_up(store: &Store, demo: bool) -> Result<Option<CreatedApiKey>, Failure> {
+    let new = NewWorkspace::called("My business")?;
+    let (now, ids) = (Timestamp::now(), Ids::default());
+    let made = store
+        .write(move |tx| {
+            let Some((_, who)) = workspaces::create_first(tx, new.clone(), now, &ids)? else {
+                return Ok(None);
+            };
+            if demo {
+                crate::demo::fill(tx, &who)?;
+            }
+            first_key(tx, &who).map(Some)
+        })
+        .await;
+    Ok(made?)
+}
+
+fn first_key(tx: &mut Tx<'_>, who: &Caller) -> crm::Result<CreatedApiKey> {
+    let fields = ApiKeyFields {
+        name: Name::read("first key").ok().flatten(),
+        scopes: Some(Scopes::all()),
+        ..ApiKeyFields::default()
+    };
+    api_keys::create(tx, who, New(fields))
+}
+
+/// Shows the key, this once, and a request that works.
+fn introduce(key: &CreatedApiKey, address: SocketAddr) {
+    println!(
+        "A workspace was made, with a key that may do everything. Keep it: it is not
+shown again.
+
+    {key}
+
+Try it:
+
+    curl -H 'Authorization: Bearer {key}' http://{address}/v1/opportunities
+",
+        key = key.key
+    );
+}
+
+async fn flush_regularly(service: Arc<Service>) {
+    let mut ticks = tokio::time::interval(FLUSH);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = service.flush().await {
+            tracing::warn!(%error, "credits could not be written down; tried again soon");
+        }
+    }
+}
+
+/// What asks the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A small business to look at: what `serve --demo` fills a new workspace
+//! with.
+//!
+//! Magpie Creek Fences & Decks is made up, and so is everyone it deals with:
+//! their addresses end as documentation's do, and their numbers are those that
+//! Australia keeps for fiction. The tables beside this file say who they are
+//! and how far each sale has come. A column is the field of that name as the
+//! API has it, or is taken by the code below; days are counted from today.
+//!
+//! The business lives its past rather than importing it: each record is made,
+//! and each card moved, by whom and on the day that the tables say, so that
+//! the dates and the audit log tell the same story.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use crm::companies::{self, NewCompany};
+use crm::contacts::{self, NewContact};
+use crm::events::Automations;
+use crm::input::Input;
+use crm::metadata::{Tag, Tags};
+use crm::opportunities::{self, NewOpportunity, Placing, Target};
+use crm::paging::PageRequest;
+use crm::pipelines::{self, Stage};
+use crm::time::{Date, Timestamp};
+use crm::{Actor, ActorKind, Caller, Error, Result, settings, stages, users};
+use jiff::tz::TimeZone;
+use jiff::{ToSpan, civil};
+use serde_json::{Map, Value, json};
+use store::Tx;
+use uuid::Uuid;
+
+const SETTINGS: &str = include_str!("settings.json");
+const SERVICE_STAGES: &str = include_str!("service_stages.csv");
+const USERS: &str = include_str!("users.csv");
+const COMPANIES: &str = include_str!("companies.csv");
+const CONTACTS: &str = include_str!("contacts.csv");
+const OPPORTUNITIES: &str = include_str!("opportunities.csv");
+
+/// The day on which the business began to keep its sales here.
+const FIRST_DAY: i16 = -420;
+
+/// Fills a workspace that was just made.
+///
+/// # Errors
+/// The workspace has no default pipeline with the usual stages, or users of
+/// these addresses already; or the database failed.
+pub(crate) fn fill(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
+    let mut demo = Demo::begin(tx, who)?;
+    for row in table(USERS)? {
+        demo.add_user(tx, row)?;
+    }
+    for row in table(COMPANIES)? {
+        demo.add_company(tx, row)?;
+    }
+    for row in table(CONTACTS)? {
+        demo.add_contact(tx, row)?;
+    }
+    for row in table(OPPORTUNITIES)? {
+        demo.add_opportunity(tx, row)?;
+    }
+    Ok(())
+}
+
+/// What has been made so far, by the names that the tables use for it.
+struct Demo<'a> {
+    who: &'a Caller,
+    today: civil::Date,
+    zone: TimeZone,
+    palette: Tags,
+    stages: HashMap<String, Target>,
+    /// Users, companies and contacts: no two share a name.
+    ids: HashMap<String, Uuid>,
+}
+
+impl<'a> Demo<'a> {
+    /// Sets the workspace up: its settings and its two pipelines.
+    fn begin(tx: &mut Tx<'_>, who: &'a Caller) -> Result<Self> {
+        let changes = serde_json::from_str(SETTINGS)
+            .map_err(|error| Error::invalid("settings", error.to_string()))?;
+        let settings = settings::update(tx, who, Row(changes).read()?)?;
+        let locale = who.locale(tx)?;
+        let mut demo = Self {
+            who,
+            today: locale.date_at(who.now).civil(),
+            zone: locale.zone(),
+            palette: settings.tag_palette,
+            stages: HashMap::new(),
+            ids: HashMap::new(),
+        };
+        let pipelines = pipelines::list(tx, who, PageRequest::default())?.items;
+        let sales = pipelines.iter().find(|pipeline| pipeline.is_default);
+        let sales = sales.ok_or_else(|| missing("default pipeline"))?;
+        for stage in stages::list(tx, who, sales.id)? {
+            demo.know_stage(&stage);
+        }
+        let mut service = Row(Map::new());
+        service.put("name", &"Service & repairs");
+        service.put("description", &"What was built is looked after here.");
+        let service = pipelines::create(tx, who, service.read()?)?;
+        for row in table(SERVICE_STAGES)? {
+            let stage = stages::create(tx, who, service.id, row.read()?)?;
+            demo.know_stage(&stage);
+        }
+        Ok(demo)
+    }
+
+    fn know_stage(&mut self, stage: &Stage) {
+        let target = Target {
+            pipeline_id: stage.pipeline_id,
+            stage_id: stage.id,
+            position: 0,
+            automations: Automations::skipped(),
+        };
+        self.stages.insert(stage.name.to_string(), target);
+    }
+
+    fn add_user(&mut self, tx: &mut Tx<'_>, row: Row) -> Result<()> {
+        let user = users::invite(tx, &self.on(FIRST_DAY)?, row.read()?)?;
+        self.ids.insert(user.full_name.to_string(), user.id);
+        Ok(())
+    }
+
+    fn add_company(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let who = self.on(row.need("created_on")?)?;
+        row.gather_metadata(&["payment_terms"]);
+        let new = NewCompany {
+            automations: Automations::skipped(),
+            ..row.read()?
+        };
+        let company = companies::create(tx, &who, new)?;
+        self.ids.insert(company.name.to_string(), company.id);
+        Ok(())
+    }
+
+    fn add_contact(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let who = self.on(row.need("created_on")?)?;
+        let employer: Option<String> = row.take("employer")?;
+        let new = NewContact {
+            automations: Automations::skipped(),
+            ..row.read()?
+        };
+        let contact = contacts::create(tx, &who, new)?;
+        if let Some(employer) = employer {
+            contacts::add_employer(tx, &who, contact.id, self.id(&employer)?)?;
+        }
+        self.ids.insert(contact.display_name, contact.id);
+        Ok(())
+    }
+
+    /// Each begins as a lead and then goes to where it stands now.
+    fn add_opportunity(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let (created_on, moved_on) = (row.need("created_on")?, row.need("entered_stage_on")?);
+        let stage: String = row.need("stage")?;
+        let service_stage: Option<String> = row.take("service_stage")?;
+        let (sellers, other_contacts) = (row.list("users")?, row.list("other_contacts")?);
+        let seller = sellers.first().ok_or_else(|| Error::missing("users"))?;
+
+        row.gather_metadata(&["material", "size"]);
+        row.replace("contact_id", |name: String| self.id(&name))?;
+        row.replace("customer_id", |name: String| self.id(&name))?;
+        row.replace("value", |dollars: u32| Ok(dollars))?;
+        row.replace("probability", |percent: u8| Ok(percent))?;
+        row.replace("expected_close_date", |days| Ok(self.day(days)))?;
+        row.replace("next_action_date", |days| self.morning(days))?;
+        let tags = row.list("tags")?;
+        let tags = tags.iter().map(|name| self.tag(name));
+        row.put("tags", &tags.collect::<Result<Vec<_>>>()?);
+
+        let who = self.seller_on(seller, created_on)?;
+        let new = NewOpportunity {
+            placing: Placing {
+                stage_id: Some(self.stage("Lead")?.stage_id),
+                ..Placing::default()
+            },
+            automations: Automations::skipped(),
+            ..row.read()?
+        };
+        let id = opportunities::create(tx, &who, new)?.id;
+        for user in &sellers {
+            opportunities::assign_user(tx, &who, id, self.id(user)?)?;
+        }
+        for contact in &other_contacts {
+            opportunities::add_contact(tx, &who, id, self.id(contact)?)?;
+        }
+        let who = self.seller_on(seller, moved_on)?;
+        opportunities::move_to(tx, &who, id, self.stage(&stage)?)?;
+        if let Some(stage) = service_stage {
+            opportunities::add_card(tx, &who, id, self.stage(&stage)?)?;
+        }
+        Ok(())
+    }
+
+    fn id(&self, name: &str) -> Result<Uuid> {
+        self.ids.get(name).copied().ok_or_else(|| missing(name))
+    }
+
+    fn stage(&self, name: &str) -> Result<&Target> {
+        self.stages.get(name).ok_or_else(|| missing(name))
+    }
+
+    fn tag(&self, name: &str) -> Result<&Tag> {
+        let mut palette = self.palette.iter();
+        let tag = palette.find(|tag| &*tag.name == name);
+        tag.ok_or_else(|| missing(name))
+    }
+
+    fn day(&self, days: i16) -> Date {
+        self.today.saturating_add(days.days()).into()
+    }
+
+    /// When work begins on that day.
+    fn morning(&self, days: i16) -> Result<Timestamp> {
+        let nine = self.day(days).civil().at(9, 0, 0, 0);
+        nine.to_zoned_datetime(self.zone.clone())
+            .map(|nine| nine.timestamp().into())
+            .map_err(|error| Error::invalid("now", error.to_string()))
+    }
+
+    /// Who fills the workspace, on another day.
+    fn on(&self, days: i16) -> Result<Caller> {
+        Ok(Caller {
+            now: self.morning(days)?,
+            ..self.who.clone()
+        })
+    }
+
+    /// One of the users, at work on that day.
+    fn seller_on(&self, name: &str, days: i16) -> Result<Caller> {
+        Ok(Caller {
+            actor: Actor {
+                kind: ActorKind::User,
+                id: Some(self.id(name)?),
+                name: name.to_owned(),
+            },
+            ..self.on(days)?
+        })
+    }
+}
+
+/// The fields of a record, as a row of a table has them; what is blank there
+/// is absent here.
+struct Row(Map<String, Value>);
+
+/// The rows of a table, whose first line names the columns.
+fn table(csv: &str) -> Result<Vec<Row>> {
+    csv::Reader::from_reader(csv.as_bytes())
+        .into_deserialize()
+        .map(|row| {
+            let row: BTreeMap<String, String> =
+                row.map_err(|error| Error::invalid("table", error.to_string()))?;
+            let given = row.into_iter().filter(|(_, text)| !text.is_empty());
+            Ok(Row(given.map(|(name, text)| (name, text.into())).collect()))
+        })
+        .collect()
+}
+
+impl Row {
+    /// Takes a column out, if it is there.
+    fn take<T: FromStr<Err: Display>>(&mut self, column: &str) -> Result<Option<T>> {
+        let value = self.0.remove(column);
+        let text = value.as_ref().and_then(Value::as_str);
+        text.map(str::parse)
+            .transpose()
+            .map_err(|error| Error::invalid(column, format!("can't be read: {error}")))
+    }
+
+    /// Takes a column out that every row has.
+    fn need<T: FromStr<Err: Display>>(&mut self, column: &str) -> Result<T> {
+        self.take(column)?.ok_or_else(|| Error::missing(column))
+    }
+
+    /// Takes a column of several names out.
+    fn list(&mut self, column: &str) -> Result<Vec<String>> {
+        let names: Option<String> = self.take(column)?;
+        let names = names.iter().flat_map(|names| names.split("; "));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    fn put(&mut self, field: &str, value: &impl serde::Serialize) {
+        self.0.insert(field.to_owned(), json!(value));
+    }
+
+    /// Puts what a column means in the place of what it says.
+    fn replace<T, V>(&mut self, column: &str, meaning: impl Fn(T) -> Result<V>) -> Result<()>
+    where
+        T: FromStr<Err: Display>,
+        V: serde::Serialize,
+    {
+        if let Some(said) = self.take(column)? {
+            self.put(column, &meaning(said)?);
+        }
+        Ok(())
+    }
+
+    /// Puts the columns that are custom fields where those belong.
+    fn gather_metadata(&mut self, keys: &[&str]) {
+        let values = keys.iter().filter_map(|key| self.0.remove_entry(*key));
+        let values: Map<_, _> = values.collect();
+        self.put("metadata", &values);
+    }
+
+    /// Reads what is left as a request would be read.
+    fn read<I: Input>(self) -> Result<I> {
+        let (input, unknown) = I::from_object(self.0)?;
+        match unknown.first() {
+            None => Ok(input),
+            Some(column) => Err(Error::invalid(column, "is no field of the record")),
+        }
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::invalid(name, "is not there")
+}
+
+#[cfg(test)]
+mod tests;

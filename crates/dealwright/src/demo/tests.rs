@@ -1,0 +1,256 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crm::companies::ListCompanies;
+use crm::contacts::ListContacts;
+use crm::opportunities::{ListOpportunities, Opportunity, Status};
+use crm::users::ListUsers;
+use crm::workspaces::{self, NewWorkspace};
+use crm::{Ids, MIGRATIONS};
+use store::{Db, Options, Store, Target as Database};
+
+use super::*;
+
+const NOW: &str = "2026-03-02T20:15:00.000Z";
+
+/// Fills two workspaces, on each engine that is at hand, and looks into both.
+async fn in_filled_workspaces(look: fn(&Db<'_>, &Caller)) {
+    let folder = tempfile::tempdir().unwrap();
+    look_into(&Database::Sqlite(folder.path().join("demo.db")), look)
+        .await
+        .unwrap();
+    let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
+        return;
+    };
+    let name = format!("demo_{}", Uuid::now_v7().simple());
+    administer(
+        &server,
+        &format!("create database {name} template template0"),
+    )
+    .await;
+    let (host, _) = server.rsplit_once('/').unwrap();
+    let looked = look_into(&Database::Postgres(format!("{host}/{name}")), look).await;
+    administer(&server, &format!("drop database {name} with (force)")).await;
+    looked.unwrap();
+}
+
+async fn look_into(database: &Database, look: fn(&Db<'_>, &Caller)) -> Result<()> {
+    let store = Store::open(database, Options::default()).await?;
+    store.migrate(MIGRATIONS).await?;
+    let now = Timestamp::parse(NOW).unwrap();
+    let ids = Ids::default();
+    let workspaces = store
+        .write(move |tx| -> Result<_> {
+            let mut make = |name| -> Result<Caller> {
+                let (_, who) = workspaces::create(tx, NewWorkspace::called(name)?, now, &ids)?;
+                fill(tx, &who)?;
+                Ok(who)
+            };
+            Ok([make("one")?, make("two")?])
+        })
+        .await?;
+    for who in workspaces {
+        let look = move |db: &Db<'_>| -> Result<()> {
+            look(db, &who);
+            Ok(())
+        };
+        store.scan(look).await?;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn administer(server: &str, statement: &str) {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(statement).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+/// A request for as much as one page holds.
+fn all<I: Input>() -> I {
+    let mut request = Row(Map::new());
+    request.put("limit", &100);
+    request.read().unwrap()
+}
+
+fn every_opportunity(db: &Db<'_>, who: &Caller) -> Vec<Opportunity> {
+    opportunities::list(db, who, &all::<ListOpportunities>())
+        .unwrap()
+        .items
+}
+
+fn count(db: &Db<'_>, who: &Caller, from: &str) -> i64 {
+    db.query_one(
+        &format!("select count(*) from {from}"),
+        &store::params![who.workspace_id],
+        |row| row.get(0),
+    )
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_workspace_gets_all_that_the_tables_name() {
+    in_filled_workspaces(|db, who| {
+        let users = users::list(db, who, &all::<ListUsers>()).unwrap().items;
+        let companies = companies::list(db, who, &all::<ListCompanies>()).unwrap();
+        let contacts = contacts::list(db, who, &all::<ListContacts>()).unwrap();
+        // With the administrator, whom every new workspace has.
+        assert_eq!(users.len(), 6);
+        assert_eq!(companies.items.len(), 14);
+        assert_eq!(contacts.items.len(), 36);
+        assert_eq!(every_opportunity(db, who).len(), 60);
+        let employed = "employments where workspace_id = $1";
+        assert_eq!(count(db, who, employed), 18);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stage_holds_cards_and_every_pipeline_is_worth_something() {
+    in_filled_workspaces(|db, who| {
+        let pipelines = pipelines::list(db, who, PageRequest::default()).unwrap();
+        assert_eq!(pipelines.items.len(), 2);
+        for pipeline in pipelines.items {
+            let summary = pipelines::summary(db, who, pipeline.id).unwrap();
+            for stage in &summary.stages {
+                let totals = &stage.totals;
+                assert!(totals.deal_count > 0, "{} is empty", stage.name);
+                let value = totals.by_currency[0].total_value;
+                assert!(value > crm::money::Total::default(), "{}", stage.name);
+            }
+            let worth = &summary.totals.by_currency;
+            assert_eq!(worth.len(), 1);
+            assert!(worth[0].total_value >= worth[0].weighted_value);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_of_an_opportunity_agrees_with_its_stage() {
+    in_filled_workspaces(|db, who| {
+        let opportunities = every_opportunity(db, who);
+        for one in &opportunities {
+            let won = one.placements.iter().any(|card| card.stage.is_won_stage);
+            let lost = one.placements.iter().any(|card| card.stage.is_lost_stage);
+            assert_eq!(one.status == Status::Won, won, "{}", one.name);
+            assert_eq!(one.status == Status::Lost, lost, "{}", one.name);
+            assert_eq!(one.won_reason.is_some(), won, "{}", one.name);
+            assert_eq!(one.lost_reason.is_some(), lost, "{}", one.name);
+            assert_eq!(one.actual_close_date.is_some(), won || lost, "{}", one.name);
+            assert_eq!(one.next_action_date.is_none(), won || lost, "{}", one.name);
+        }
+        let with = |status| {
+            let mut statuses: Vec<_> = opportunities.iter().map(|one| one.status).collect();
+            statuses.retain(|one| *one == status);
+            statuses.len()
+        };
+        assert_eq!((with(Status::Won), with(Status::Lost)), (12, 8));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repairs_stand_in_both_pipelines() {
+    in_filled_workspaces(|db, who| {
+        let opportunities = every_opportunity(db, who);
+        let cards = opportunities.iter().map(|one| one.placements.len());
+        assert_eq!(cards.filter(|cards| *cards == 2).count(), 9);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_happens_before_its_time_or_after_today() {
+    in_filled_workspaces(|db, who| {
+        let contacts = contacts::list(db, who, &all::<ListContacts>()).unwrap();
+        let met: HashMap<_, _> = contacts
+            .items
+            .iter()
+            .map(|contact| (contact.id, contact.created_at))
+            .collect();
+        let mut younger = who.now;
+        for one in every_opportunity(db, who) {
+            assert!(one.created_at <= younger, "{} is out of order", one.name);
+            younger = one.created_at;
+            let contact = one.contact_id.unwrap();
+            assert!(met[&contact] <= one.created_at, "{}", one.name);
+            for card in &one.placements {
+                let entered = card.entered_stage_at;
+                assert!(
+                    (one.created_at..=who.now).contains(&entered),
+                    "{}",
+                    one.name
+                );
+            }
+            let closed = one.won_at.or(one.lost_at).unwrap_or(one.created_at);
+            assert!((one.created_at..=who.now).contains(&closed), "{}", one.name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_to_be_chosen_is_chosen_from_the_settings() {
+    in_filled_workspaces(|db, who| {
+        let settings = settings::get(db, who).unwrap();
+        for one in every_opportunity(db, who) {
+            for (choice, offered) in [
+                (&one.lead_source, &settings.lead_sources),
+                (&one.opportunity_type, &settings.opportunity_type_options),
+            ] {
+                assert!(offered.contains(choice.as_ref().unwrap()), "{}", one.name);
+            }
+            let won = one.won_reason.map(|reason| reason.to_string());
+            let lost = one.lost_reason.map(|reason| reason.to_string());
+            let mut reasons = settings.won_reasons.iter().chain(&settings.lost_reasons);
+            if let Some(given) = won.or(lost) {
+                assert!(reasons.any(|reason| **reason == given), "{}", one.name);
+            }
+        }
+        for contact in contacts::list(db, who, &all::<ListContacts>())
+            .unwrap()
+            .items
+        {
+            assert!(settings.lead_sources.contains(&contact.source.unwrap()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moves_are_logged_under_their_sellers_names_and_set_no_automation_off() {
+    in_filled_workspaces(|db, who| {
+        assert_eq!(count(db, who, "events where workspace_id = $1"), 0);
+        let logged = "crm_field_change_log where workspace_id = $1";
+        assert!(count(db, who, logged) > 60);
+        let nameless = format!("{logged} and actor_id is null");
+        assert_eq!(count(db, who, &nameless), 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_workspace_is_filled_alike() {
+    static SEEN: std::sync::Mutex<Vec<Vec<String>>> = std::sync::Mutex::new(Vec::new());
+    in_filled_workspaces(|db, who| {
+        let told = |one: Opportunity| {
+            let cards = one
+                .placements
+                .iter()
+                .map(|card| (&*card.stage.name, card.position));
+            let cards: Vec<_> = cards.collect();
+            let dates = (one.created_at, one.expected_close_date, one.won_at);
+            format!("{} {} {dates:?} {cards:?}", one.public_id, one.name)
+        };
+        let told = every_opportunity(db, who).into_iter().map(told).collect();
+        SEEN.lock().unwrap().push(told);
+    })
+    .await;
+    let seen = SEEN.lock().unwrap();
+    assert!(seen.len() >= 2);
+    assert!(seen.iter().all(|workspace| *workspace == seen[0]));
+}

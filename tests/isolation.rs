@@ -1,0 +1,142 @@
+//! Two workspaces can't see, link or guess each other's records, on any route.
+
+use serde_json::{Value, json};
+
+use crate::fixtures::{Business, endpoints};
+use crate::harness::{Client, assert_error};
+
+/// Everything that a workspace has, as its own key reads it.
+fn everything(client: &Client, business: &Business) -> Vec<Value> {
+    let paths = [
+        format!(
+            "/opportunities/{}?expand=contact,customer,assigned_users",
+            business.opportunity
+        ),
+        "/opportunities".to_owned(),
+        format!("/opportunities/{}/contacts", business.opportunity),
+        format!("/pipelines/{}", business.pipeline),
+        format!("/pipelines/{}/summary", business.pipeline),
+        "/pipelines".to_owned(),
+        "/contacts".to_owned(),
+        format!("/contacts/{}/employers", business.contact),
+        "/companies".to_owned(),
+        format!("/companies/{}/contacts", business.company),
+        "/company/users".to_owned(),
+        "/company".to_owned(),
+        "/company/crm-settings".to_owned(),
+    ];
+    paths
+        .iter()
+        .map(|path| client.get(path).expect(200).data())
+        .collect()
+}
+
+on_both_engines! {
+    fn no_route_leads_to_the_records_of_another_workspace(server: &Server) {
+        let ours = Business::found(&server.client());
+        let before = everything(&server.client(), &ours);
+        let stranger = server.workspace("Stranger").client();
+        let target = json!({"pipeline_id": ours.pipeline, "stage_id": ours.stages[2], "stage_ids": ours.stages});
+        let body = target.to_string();
+        let mut tried = 0;
+        for endpoint in endpoints(&stranger) {
+            if !endpoint.path().contains(':') {
+                continue;
+            }
+            let path = ours.fill(endpoint.path());
+            let answer = match endpoint.method() {
+                "GET" | "DELETE" => stranger.raw(endpoint.method(), &path, &[], b""),
+                method => stranger.raw(method, &path, &[("content-type", "application/json")], body.as_bytes()),
+            };
+            if answer.status == 400 {
+                // A new stage needs more than that.
+                let answer = stranger.post(&path, json!({"name": "Ours"}));
+                assert_error(&answer, 404, "NOT_FOUND", &[]);
+            } else {
+                assert_error(&answer, 404, "NOT_FOUND", &[]);
+            }
+            tried += 1;
+        }
+        assert!(tried > 30, "only {tried} routes were tried");
+        assert_eq!(everything(&server.client(), &ours), before);
+    }
+
+    fn no_body_names_a_record_of_another_workspace(server: &Server) {
+        let theirs = Business::found(&server.client());
+        let before = everything(&server.client(), &theirs);
+        let client = server.workspace("Stranger").client();
+        let own = Business::found(&client);
+        let unchanged = everything(&client, &own);
+
+        let refused = |method: &str, path: &str, body: Value| {
+            let answer = client.raw(method, path, &[("content-type", "application/json")], body.to_string().as_bytes());
+            assert_error(&answer, 404, "NOT_FOUND", &[]);
+        };
+        let mine = format!("/opportunities/{}", own.opportunity);
+        for (field, id) in [
+            ("contact_id", &theirs.contact),
+            ("customer_id", &theirs.company),
+            ("pipeline_id", &theirs.pipeline),
+            ("stage_id", &theirs.stages[0]),
+        ] {
+            refused("POST", "/opportunities", json!({"name": "Theirs", field: id}));
+        }
+        refused("PATCH", &mine, json!({"contact_id": theirs.contact}));
+        refused("PATCH", &mine, json!({"customer_id": theirs.company}));
+        for workflow in ["move", "add-card"] {
+            let path = format!("{mine}/{workflow}");
+            refused("POST", &path, json!({"pipeline_id": theirs.pipeline, "stage_id": theirs.stages[0]}));
+            refused("POST", &path, json!({"pipeline_id": own.pipeline, "stage_id": theirs.stages[0]}));
+        }
+        refused("POST", &format!("{mine}/contacts/{}", theirs.contact), json!({}));
+        refused("POST", &format!("{mine}/users/{}", theirs.user), json!({}));
+        refused("POST", &format!("/contacts/{}/employers/{}", own.contact, theirs.company), json!({}));
+        refused("DELETE", &format!("/pipelines/{}/stages/{}?move_to={}", own.pipeline, own.stages[0], theirs.stages[0]), json!({}));
+        let target = json!({"ids": [own.opportunity], "pipeline_id": theirs.pipeline, "stage_id": theirs.stages[0]});
+        refused("POST", "/opportunities/bulk-move", target);
+        refused("POST", "/opportunities/bulk-create", json!({"records": [{"name": "A"}], "stage_id": theirs.stages[0]}));
+
+        assert_eq!(everything(&client, &own), unchanged);
+        assert_eq!(everything(&server.client(), &theirs), before);
+    }
+
+    fn bulk_calls_and_filters_find_nothing_of_another_workspace(server: &Server) {
+        let theirs = Business::found(&server.client());
+        let before = everything(&server.client(), &theirs);
+        let client = server.workspace("Stranger").client();
+        let own = Business::found(&client);
+
+        let record = json!({"name": "A", "contact_id": theirs.contact});
+        let made = client.post("/opportunities/bulk-create", json!({"records": [record]})).expect(200).data();
+        assert_eq!(made["errors"][0]["code"], "NOT_FOUND");
+        for (path, id) in [
+            ("/opportunities/bulk-delete", &theirs.opportunity),
+            ("/contacts/bulk-delete", &theirs.contact),
+            ("/companies/bulk-delete", &theirs.company),
+        ] {
+            let gone = client.post(path, json!({"ids": [id]})).expect(200).data();
+            assert_eq!(gone["failed"][0]["code"], "NOT_FOUND", "{path}");
+            assert_eq!(gone["deleted"], 0, "{path}");
+        }
+        let target = json!({"ids": [theirs.opportunity], "pipeline_id": own.pipeline, "stage_id": own.stages[0]});
+        let moved = client.post("/opportunities/bulk-move", target).expect(200).data();
+        assert_eq!(moved["failed"][0]["code"], "NOT_FOUND");
+
+        for (filter, id) in [
+            ("contact_id", &theirs.contact),
+            ("customer_id", &theirs.company),
+            ("assigned_to", &theirs.user),
+            ("pipeline_id", &theirs.pipeline),
+            ("stage_id", &theirs.stages[0]),
+        ] {
+            let found = client.get(&format!("/opportunities?{filter}={id}")).expect(200).ids();
+            assert_eq!(found, Vec::<String>::new(), "{filter}");
+        }
+        // Their record is younger than none of ours, so a cursor could pass it.
+        let page = client.get(&format!("/opportunities?before={}", theirs.opportunity)).expect(200).ids();
+        assert_eq!(page, std::slice::from_ref(&own.opportunity));
+        let found = client.post("/opportunities/search", json!({"query": "difference"})).expect(200).ids();
+        assert_eq!(found, std::slice::from_ref(&own.opportunity));
+        assert_eq!(everything(&server.client(), &theirs), before);
+    }
+}
