@@ -127,7 +127,10 @@ async fn fill(world: &World) {
             // As PostgreSQL does by itself after that many changes. Nobody
             // does it on SQLite, whose plans must be right without.
             if tx.engine() == Engine::Postgres {
-                tx.execute("select gin_clean_pending_list('opportunity_search_index')", &[])?;
+                tx.execute(
+                    "select gin_clean_pending_list('opportunity_search_index')",
+                    &[],
+                )?;
                 tx.execute("analyze", &[])?;
             }
             Ok(())
