@@ -269,13 +269,14 @@ on_both_engines! {
             ("status", json!("pending")),
             ("contact_id", json!("not-a-uuid")),
             ("customer_id", json!(7)),
-            ("value", json!("a lot")),
+            ("value", json!("100")),
             ("value", json!(1e30)),
             ("currency", json!("XYZ")),
             ("probability", json!(100.1)),
             ("probability", json!(-1)),
             ("expected_close_date", json!("2026-02-30")),
             ("expected_close_date", json!("01/03/2026")),
+            ("actual_close_date", json!("2026-3-1")),
             ("next_action_date", json!("tomorrow")),
             ("notes", json!(long(100_001))),
             ("tags", json!("VIP")),
@@ -516,6 +517,31 @@ on_both_engines! {
         assert_eq!(
             [&first, &second, &third].map(number),
             ["OPP-001", "OPP-002", "OPP-003"]
+        );
+    }
+
+    fn public_ids_taken_at_once_are_all_different(server: &Server) {
+        let client = server.client();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        create(&client, "/opportunities", json!({"name": "Fence"}));
+                    }
+                });
+            }
+        });
+        let data = client.get("/opportunities?limit=100").expect(200).data();
+        let mut numbers: Vec<_> = list(&data)
+            .iter()
+            .map(|record| text(&record["public_id"]))
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(
+            numbers,
+            (1..=40)
+                .map(|number| format!("OPP-{number:03}"))
+                .collect::<Vec<_>>()
         );
     }
 

@@ -230,6 +230,35 @@ on_both_engines! {
         assert_eq!(team(&client, &id), ["!dan"]);
     }
 
+    fn of_those_who_are_assigned_at_once_one_is_primary(server: &Server) {
+        let client = server.client();
+        let users = invite(&client, ["ann", "bob", "cy", "dan"]);
+        let id = create(&client, "/opportunities", json!({"name": "Fence"}));
+        // Each of them twice: one link is made, the other refused.
+        let statuses: Vec<_> = std::thread::scope(|scope| {
+            let calls: Vec<_> = users
+                .iter()
+                .chain(&users)
+                .map(|user| {
+                    let path = format!("/opportunities/{id}/users/{user}");
+                    let client = &client;
+                    scope.spawn(move || client.post(&path, json!({})).status)
+                })
+                .collect();
+            calls
+                .into_iter()
+                .map(|call| call.join().expect("an answer"))
+                .collect()
+        });
+        let counted = |status| statuses.iter().filter(|seen| **seen == status).count();
+        assert_eq!((counted(201), counted(409)), (4, 4), "{statuses:?}");
+        let primary = team(&client, &id)
+            .iter()
+            .filter(|name| name.starts_with('!'))
+            .count();
+        assert_eq!(primary, 1);
+    }
+
     fn a_user_who_is_deleted_hands_over_every_opportunity(server: &Server) {
         let client = server.client();
         let [ann, bob] = invite(&client, ["ann", "bob"]);

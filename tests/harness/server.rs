@@ -106,6 +106,28 @@ impl Server {
         server
     }
 
+    /// Several servers that start at the same time on one new installation. Those
+    /// that printed no key have an empty one.
+    pub(crate) fn start_together(engine: Engine, count: usize) -> Vec<Server> {
+        let installation = Arc::new(Installation::new(engine));
+        let starting: Vec<_> = (0..count)
+            .map(|number| {
+                let installation = installation.clone();
+                std::thread::spawn(move || {
+                    let name = format!("server-{number}");
+                    let mut server = Server::stopped(engine, installation, &name, &[]);
+                    let printed = server.launch();
+                    server.key = find_key(&printed).unwrap_or_default();
+                    server
+                })
+            })
+            .collect();
+        starting
+            .into_iter()
+            .map(|server| server.join().expect("a server that started"))
+            .collect()
+    }
+
     /// A second server on the same data.
     pub(crate) fn another(&self, options: &[&str]) -> Server {
         // Its own files: a server may still write to the ones it had.
@@ -171,7 +193,7 @@ impl Server {
     /// A new key with these scopes only.
     #[track_caller]
     pub(crate) fn key_with(&self, scopes: &[&str]) -> String {
-        let body = json!({ "name": scopes.join(", "), "scopes": scopes });
+        let body = json!({ "name": "some scopes", "scopes": scopes });
         let made = self.client().post("/api-keys", body).expect(201);
         text_of(&made.data(), "key")
     }

@@ -214,3 +214,74 @@ impl From<KeyDigest> for store::Value {
         Self::Bytes(digest.0.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{attempt, given, outcome};
+
+    on_both_engines! {
+        fn a_key_opens_its_workspace_and_is_kept_only_as_a_digest(tx, desk) {
+            let made = create(tx, &desk.who, given(json!({
+                "name": "Website", "scopes": ["deals:read", "contacts:write"],
+            })))?;
+            let random = made.key.strip_prefix("dw_live_").unwrap();
+            assert_eq!(random.len(), 43);
+            assert!(random.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
+            let credential = authenticate(tx, KeyDigest::of(&made.key))?.unwrap();
+            assert_eq!(credential.workspace_id, desk.who.workspace_id);
+            assert_eq!((credential.key_id, &*credential.name), (made.record.id, "Website"));
+            assert_eq!(credential.scopes.names(), ["opportunities:read", "contacts:write"]);
+            let digest = tx.query_one(
+                "select digest from api_keys where workspace_id = $1 and id = $2",
+                &store::params![desk.who.workspace_id, made.record.id],
+                |row| row.get::<Vec<u8>>(0),
+            )?;
+            assert_eq!(digest, Sha256::digest(made.key.as_bytes()).to_vec());
+            assert!(authenticate(tx, KeyDigest::of("dw_live_other"))?.is_none());
+            let shown = serde_json::to_value(record::get::<ApiKey>(tx, &desk.who, made.record.id)?).unwrap();
+            assert_eq!((shown.get("key"), shown.get("digest")), (None, None));
+        }
+
+        fn a_revoked_key_opens_nothing_and_its_record_stays(tx, desk) {
+            let made = create(tx, &desk.who, given(json!({ "name": "x", "scopes": ["*"] })))?;
+            revoke(tx, &desk.later(5), made.record.id)?;
+            revoke(tx, &desk.later(9), made.record.id)?;
+            assert!(authenticate(tx, KeyDigest::of(&made.key))?.is_none());
+            let kept = record::get::<ApiKey>(tx, &desk.who, made.record.id)?;
+            assert_eq!(kept.revoked_at, Some(desk.later(5).now));
+        }
+
+        fn a_key_grants_no_scope_that_it_lacks(tx, desk) {
+            let mut who = desk.who.clone();
+            who.scopes = Scopes::of(["api-keys:write", "deals:read"]).unwrap();
+            let with = |scopes: &[&str]| json!({ "name": "x", "scopes": scopes });
+            let made = create(tx, &who, given(with(&["opportunities:read"])))?;
+            for excess in [&["deals:read", "contacts:read"][..], &["*"]] {
+                let error = tx.savepoint(|tx| create(tx, &who, given(with(excess)))).unwrap_err();
+                assert!(matches!(error, Error::ScopeMissing(_)), "{excess:?}");
+                let fields = given(json!({ "scopes": excess }));
+                let error = tx.savepoint(|tx| update(tx, &who, made.record.id, fields)).unwrap_err();
+                assert!(matches!(error, Error::ScopeMissing(_)), "{excess:?}");
+            }
+            // Every scope by name is less than the star, which is also those to come.
+            who.scopes = Scopes::of(crate::scopes::SCOPES.iter().copied()).unwrap();
+            let error = tx.savepoint(|tx| create(tx, &who, given(with(&["*"])))).unwrap_err();
+            assert!(matches!(error, Error::ScopeMissing("*")));
+        }
+
+        fn the_keys_of_another_workspace_do_not_exist(tx, desk) {
+            let id = create(tx, &desk.who, given(json!({ "name": "x", "scopes": ["*"] })))?.record.id;
+            let who = &desk.stranger;
+            assert_eq!(attempt(tx, |tx| revoke(tx, who, id)), "not found: API key");
+            let rename = given(json!({ "name": "y" }));
+            assert_eq!(attempt(tx, |tx| update(tx, who, id, rename)), "not found: API key");
+            assert_eq!(outcome(record::get::<ApiKey>(tx, who, id)), "not found: API key");
+            assert!(list(tx, who, PageRequest::default())?.items.is_empty());
+        }
+    }
+}

@@ -263,3 +263,33 @@ pub fn contacts(
     record::check::<Company>(db, who, id)?;
     EMPLOYEES.page(db, who, id, request)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::testing::given;
+
+    on_both_engines! {
+        fn a_company_is_kept_changed_and_logged(tx, desk) {
+            // The switchboard of a company is a fixed line.
+            let made = create(tx, &desk.who, given(json!({ "name": "Acme", "phone": "02 9876 5432" })))?;
+            assert_eq!((&*made.public_id, made.phone.as_deref()), ("A-001", Some("+61298765432")));
+            let fields = json!({ "name": "Acme Ltd", "industry": "Roads", "phone": null });
+            update(tx, &desk.who, made.id, given(fields))?;
+            update(tx, &desk.who, made.id, given(json!({ "name": "Acme Ltd" })))?;
+            assert_eq!(desk.log_of(tx, made.id)?, [
+                ("name".to_owned(), json!("Acme"), json!("Acme Ltd")),
+                ("phone".to_owned(), json!("+61298765432"), Json::Null),
+                ("industry".to_owned(), Json::Null, json!("Roads")),
+            ]);
+            assert_eq!(desk.events_of(tx, made.id)?, ["customer_created", "customer_updated"]);
+            let listed = list(tx, &desk.who, &given(json!({ "industry": "Roads", "search": "acme l" })))?;
+            assert_eq!(listed.items[0].id, made.id);
+            delete(tx, &desk.who, made.id)?;
+            assert!(search(tx, &desk.who, &given(json!({ "query": "acme" })))?.items.is_empty());
+            assert_eq!(create(tx, &desk.who, given(json!({ "name": "Next" })))?.public_id, "A-002");
+        }
+    }
+}

@@ -352,3 +352,152 @@ pub fn remove_employer(tx: &mut Tx<'_>, who: &Caller, id: Uuid, company_id: Uuid
     record::check::<Contact>(tx, who, id)?;
     EMPLOYERS.remove::<Company>(tx, who, id, company_id)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::companies;
+    use crate::testing::{attempt, given, refused};
+
+    on_both_engines! {
+        fn a_new_contact_has_its_defaults_and_its_names_put_together(tx, desk) {
+            let made = create(tx, &desk.who, given(json!({
+                "first_name": " Zoë ", "last_name": "  ", "date_of_birth": "1990-02-28",
+                "metadata": null,
+            })))?;
+            assert_eq!((&*made.public_id, &*made.first_name), ("C-001", "Zoë"));
+            assert_eq!(made.last_name, None);
+            assert_eq!((&*made.display_name, &*made.greeting), ("Zoë", "Hi Zoë"));
+            assert!(!made.email_unsubscribed && !made.sms_unsubscribed);
+            let fields = given(json!({ "last_name": "Łopez" }));
+            assert_eq!(update(tx, &desk.who, made.id, fields)?.display_name, "Zoë Łopez");
+            assert_eq!(desk.events_of(tx, made.id)?, ["contact_created", "contact_updated"]);
+            assert_eq!(desk.log_of(tx, made.id)?, [("last_name".to_owned(), Json::Null, json!("Łopez"))]);
+        }
+
+        fn phone_numbers_are_kept_in_e164_and_read_in_the_workspaces_country(tx, desk) {
+            let numbers = json!({ "first_name": "Ada", "phone": "0412 345 678", "landline": "02 9876 5432" });
+            let made = create(tx, &desk.who, given(numbers))?;
+            assert_eq!(made.phone.as_deref(), Some("+61412345678"));
+            assert_eq!(made.landline.as_deref(), Some("+61298765432"));
+            let fixed = given(json!({ "phone": "02 9876 5432" }));
+            let error = tx.savepoint(|tx| update(tx, &desk.who, made.id, fixed)).unwrap_err();
+            assert!(error.to_string().contains("'landline'"), "{error}");
+            crate::workspaces::update(tx, &desk.who, given(json!({ "country": "gb" })))?;
+            let british = given(json!({ "phone": "07400 123456" }));
+            let changed = update(tx, &desk.who, made.id, british)?;
+            assert_eq!(changed.phone.as_deref(), Some("+447400123456"));
+            // The same number typed in another way is no change.
+            let again = given(json!({ "phone": "+44 (0)7400 123 456", "landline": "+61 2 9876 5432" }));
+            update(tx, &desk.who, made.id, again)?;
+            assert_eq!(desk.log_of(tx, made.id)?.len(), 1);
+            assert_eq!(update(tx, &desk.who, made.id, given(json!({ "phone": "" })))?.phone, None);
+        }
+
+        fn contacts_are_filtered_by_address_number_source_and_employer(tx, desk) {
+            let company = desk.company(tx, "Acme")?.id;
+            let ada = create(tx, &desk.who, given(json!({
+                "first_name": "Ada", "email": "Ada@Example.com", "phone": "0412 345 678",
+                "source": "Web",
+            })))?.id;
+            let ben = create(tx, &desk.who, given(json!({
+                "first_name": "Ben", "landline": "02 9876 5432",
+            })))?.id;
+            add_employer(tx, &desk.who, ben, company)?;
+            for (filter, expected) in [
+                (json!({}), &[ben, ada][..]),
+                (json!({ "email": "aDA@example.COM" }), &[ada]),
+                (json!({ "email": "ada@example" }), &[]),
+                (json!({ "phone": "+61 412 345 678" }), &[ada]),
+                (json!({ "phone": "(02) 9876 5432" }), &[ben]),
+                (json!({ "phone": "nobody" }), &[]),
+                (json!({ "source": "Web" }), &[ada]),
+                (json!({ "customer_id": company }), &[ben]),
+                (json!({ "customer_id": ada }), &[]),
+                (json!({ "search": "ada@" }), &[ada]),
+                (json!({ "created_after": "2026-03-01" }), &[]),
+            ] {
+                let page = list(tx, &desk.who, &given(filter.clone()))?;
+                let ids: Vec<_> = page.items.iter().map(|one| one.id).collect();
+                assert_eq!(ids, expected, "{filter}");
+            }
+        }
+
+        fn an_employment_is_noted_once_and_seen_from_both_sides(tx, desk) {
+            let (ada, acme) = (desk.contact(tx, "Ada")?.id, desk.company(tx, "Acme")?.id);
+            let row = add_employer(tx, &desk.who, ada, acme)?;
+            assert_eq!((row.record.id, row.linked_at), (acme, desk.who.now));
+            assert_eq!(attempt(tx, |tx| add_employer(tx, &desk.who, ada, acme)), "conflict");
+            let employers = employers(tx, &desk.who, ada, PageRequest::default())?;
+            let employees = companies::contacts(tx, &desk.who, acme, PageRequest::default())?;
+            assert_eq!((employers.items[0].record.id, employees.items[0].record.id), (acme, ada));
+            remove_employer(tx, &desk.who, ada, acme)?;
+            assert_eq!(attempt(tx, |tx| remove_employer(tx, &desk.who, ada, acme)), "not found: company");
+            add_employer(tx, &desk.who, ada, acme)?;
+            delete(tx, &desk.who, ada)?;
+            assert!(companies::contacts(tx, &desk.who, acme, PageRequest::default())?.items.is_empty());
+        }
+
+        fn a_bulk_call_reads_each_number_and_makes_what_is_right(tx, desk) {
+            let outcome = bulk_create(tx, &desk.who, given(json!({ "skip_automations": true, "records": [
+                { "first_name": "Ada", "phone": "0412 345 678" },
+                { "first_name": "Ben", "phone": "02 9876 5432" },
+                { "last_name": "Nobody", "email": "x" },
+            ] })))?;
+            assert_eq!(outcome.done[0].1.phone.as_deref(), Some("+61412345678"));
+            assert!(desk.events_of(tx, outcome.done[0].1.id)?.is_empty());
+            let failed = outcome.failed.into_iter();
+            let failed: Vec<_> = failed
+                .map(|(index, error)| (index, crate::testing::outcome::<()>(Err(error))))
+                .collect();
+            let expected = [(1, "invalid: phone"), (2, "invalid: first_name, email")];
+            assert_eq!(failed, expected.map(|(index, what)| (index, what.to_owned())));
+            let deleted = bulk_delete(tx, &desk.who, &given(json!({ "ids": [outcome.done[0].1.id] })))?;
+            assert_eq!((deleted.done.len(), deleted.failed.len()), (1, 0));
+        }
+
+        fn the_contacts_and_companies_of_another_workspace_do_not_exist(tx, desk) {
+            let (ada, acme) = (desk.contact(tx, "Ada")?.id, desk.company(tx, "Acme")?.id);
+            add_employer(tx, &desk.who, ada, acme)?;
+            let who = &desk.stranger;
+            let own = create(tx, who, given(json!({ "first_name": "Own" })))?;
+            assert_eq!(own.public_id, "C-001");
+            let rename = json!({ "first_name": "x", "name": "x" });
+            let page = PageRequest::default();
+            for (result, what) in [
+                (attempt(tx, |tx| update(tx, who, ada, given(rename.clone()))), "contact"),
+                (attempt(tx, |tx| delete(tx, who, ada)), "contact"),
+                (attempt(tx, |tx| employers(tx, who, ada, page)), "contact"),
+                (attempt(tx, |tx| add_employer(tx, who, ada, acme)), "contact"),
+                (attempt(tx, |tx| add_employer(tx, who, own.id, acme)), "company"),
+                (attempt(tx, |tx| remove_employer(tx, who, ada, acme)), "contact"),
+                (attempt(tx, |tx| companies::update(tx, who, acme, given(rename.clone()))), "company"),
+                (attempt(tx, |tx| companies::delete(tx, who, acme)), "company"),
+                (attempt(tx, |tx| companies::contacts(tx, who, acme, page)), "company"),
+            ] {
+                assert_eq!(result, format!("not found: {what}"));
+            }
+            let found = list(tx, who, &given(json!({ "customer_id": acme })))?;
+            assert!(found.items.is_empty());
+            assert!(companies::list(tx, who, &given(json!({})))?.items.is_empty());
+            assert!(search(tx, who, &given(json!({ "query": "Ada" })))?.items.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_contact_needs_a_first_name_and_an_address_that_could_be_one() {
+        assert_eq!(
+            refused::<NewContact>(json!({ "last_name": "x" })).missing,
+            ["first_name"]
+        );
+        for email in ["x", "a@", "@b", "a@b@c", "a b@c.d", "a@b..c", "<a@b.c>"] {
+            let problems = refused::<NewContact>(json!({ "first_name": "x", "email": email }));
+            assert_eq!(problems.invalid[0].field, "email", "{email}");
+        }
+        given::<NewContact>(json!({ "first_name": "x", "email": "üñî+tag@exämple.com" }));
+    }
+}

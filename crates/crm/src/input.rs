@@ -190,6 +190,11 @@ impl Fields {
         }
     }
 
+    /// True when a field of that name was sent and has not been taken yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
     /// The problems found so far, to add those of a rule across fields.
     pub fn problems(&mut self) -> &mut Problems {
         &mut self.problems

@@ -11,6 +11,9 @@
 pub use schemars;
 
 mod migrations;
+#[cfg(test)]
+#[macro_use]
+mod testing;
 
 pub mod api_keys;
 pub mod audit;

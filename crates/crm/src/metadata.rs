@@ -210,3 +210,94 @@ impl From<Tags> for store::Value {
         Self::Json(tags.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn tags(given: Value) -> Value {
+        serde_json::to_value(Tags::from_json(&given).unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_tag_given_as_a_string_gets_the_default_colour() {
+        assert_eq!(
+            tags(
+                json!([" VIP ", { "name": "hot", "color": "#f00" }, { "name": "cold", "color": null }])
+            ),
+            json!([
+                { "name": "VIP", "color": "#3b82f6" },
+                { "name": "hot", "color": "#f00" },
+                { "name": "cold", "color": "#3b82f6" },
+            ])
+        );
+    }
+
+    #[test]
+    fn a_tag_given_twice_is_one_with_the_last_colour_whatever_its_case() {
+        assert_eq!(
+            tags(json!([
+                { "name": "Éclair", "color": "#1" }, "other",
+                { "name": "éCLAIR", "color": "#2" }, { "name": "ÉCLAIR", "color": "#3" },
+            ])),
+            json!([{ "name": "Éclair", "color": "#3" }, { "name": "other", "color": "#3b82f6" }])
+        );
+    }
+
+    #[test]
+    fn what_is_no_tag_is_refused_with_its_place() {
+        for (given, place) in [
+            (json!(["ok", 7]), "[1]"),
+            (json!(["ok", " "]), "[1]"),
+            (json!([null]), "[0]"),
+            (json!([{ "color": "#fff" }]), "[0]"),
+            (json!([{ "name": 1 }]), "[0].name"),
+            (json!([{ "name": "a", "color": 1 }]), "[0].color"),
+            (json!(["a".repeat(51)]), "[0].name"),
+            (json!("vip"), ""),
+        ] {
+            assert_eq!(Tags::from_json(&given).unwrap_err().path, place, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_key_shaped_like_a_uuid_is_refused_at_the_root_alone() {
+        let id = "0193d5e0-7a4b-7c3d-9e2f-1a2b3c4d5e6f";
+        for key in [id.to_owned(), id.to_uppercase(), id.replace('-', "")] {
+            let flaw = Metadata::from_json(&json!({ "size": 1, key.clone(): 2 })).unwrap_err();
+            assert_eq!(flaw.path, format!(".{key}"));
+        }
+        let nested = json!({ "quick_links": { id: "x" }, "other": [{ id: 1 }] });
+        let kept = Metadata::from_json(&nested).unwrap().unwrap();
+        assert_eq!(serde_json::to_value(kept).unwrap(), nested);
+    }
+
+    #[test]
+    fn null_empties_the_metadata_and_anything_else_than_an_object_is_refused() {
+        assert!(Metadata::from_null().unwrap().values().is_empty());
+        for given in [json!([]), json!("x"), json!(1), json!(true)] {
+            assert!(Metadata::from_json(&given).is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_an_engine_could_not_keep_is_refused_with_its_place() {
+        for (given, place) in [
+            (r#"{ "a": { "b": ["x", "\u0000"] } }"#, ".a.b[1]"),
+            (r#"{ "a": { "b\u0000": 1 } }"#, ".a"),
+            (r#"{ "a": 1e999 }"#, ".a"),
+            (r#"{ "a": [1e-999] }"#, ".a[0]"),
+        ] {
+            let given: Value = serde_json::from_str(given).unwrap();
+            assert_eq!(
+                Metadata::from_json(&given).unwrap_err().path,
+                place,
+                "{given}"
+            );
+        }
+    }
+}

@@ -271,3 +271,126 @@ impl From<Currency> for store::Value {
         Self::Text(currency.code().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Option<String> {
+        Amount::parse(text).map(|amount| amount.to_string())
+    }
+
+    #[test]
+    fn an_amount_keeps_four_decimals_and_rounds_the_rest_away_from_zero() {
+        for (given, kept) in [
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("0.1", "0.1"),
+            ("12.3400", "12.34"),
+            ("0.00005", "0.0001"),
+            ("-0.00005", "-0.0001"),
+            ("0.000049", "0"),
+            ("1.99995", "2"),
+            ("1e3", "1000"),
+            ("1.5E-3", "0.0015"),
+            ("922337203685477.5807", "922337203685477.5807"),
+            ("-922337203685477.5808", "-922337203685477.5808"),
+        ] {
+            assert_eq!(parsed(given).as_deref(), Some(kept), "{given}");
+        }
+    }
+
+    #[test]
+    fn an_amount_that_has_no_room_is_refused_and_never_cut() {
+        for given in [
+            "922337203685477.5808",
+            "-922337203685477.5809",
+            "1e15",
+            "1e400",
+            "",
+            "x",
+            "1,5",
+            "NaN",
+        ] {
+            assert_eq!(parsed(given), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_number_on_the_wire_is_no_string_and_no_float_on_its_way() {
+        let number: Value = serde_json::from_str("0.1").unwrap();
+        assert_eq!(Amount::from_json(&number).unwrap().unwrap().units(), 1000);
+        assert!(Amount::from_json(&json!("0.1")).is_err());
+        // As a double this would end in .0000.
+        let large: Value = serde_json::from_str("900719925474099.3001").unwrap();
+        let amount = Amount::from_json(&large).unwrap().unwrap();
+        assert_eq!(
+            serde_json::to_string(&amount).unwrap(),
+            "900719925474099.3001"
+        );
+    }
+
+    #[test]
+    fn a_percentage_lies_between_nothing_and_all() {
+        let percent = |text: &str| {
+            let number: Value = serde_json::from_str(text).unwrap();
+            Percent::from_json(&number)
+                .ok()
+                .flatten()
+                .map(|percent| percent.to_string())
+        };
+        assert_eq!(percent("0").as_deref(), Some("0"));
+        assert_eq!(percent("100.0").as_deref(), Some("100"));
+        assert_eq!(percent("33.3333").as_deref(), Some("33.3333"));
+        assert_eq!((percent("-0.0001"), percent("100.0001")), (None, None));
+    }
+
+    #[test]
+    fn a_share_is_rounded_half_away_from_zero() {
+        let share = |units: i128, percent: i64| {
+            Total::from_units(units).share(Amount::from_units(percent * SCALE))
+        };
+        assert_eq!(share(10_001, 50), Total::from_units(5001));
+        assert_eq!(share(-10_001, 50), Total::from_units(-5001));
+        assert_eq!(share(10_001, 100), Total::from_units(10_001));
+        assert_eq!(
+            share(i128::from(i64::MAX) * 1000, 100),
+            Total::from_units(i128::from(i64::MAX) * 1000)
+        );
+    }
+
+    #[test]
+    fn a_currency_is_one_of_iso_4217() {
+        assert_eq!(Currency::parse(" aud ").unwrap().code(), "AUD");
+        for given in ["", "AU", "XXQ", "AUDD", "A$"] {
+            assert!(Currency::parse(given).is_err(), "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_itself(units in any::<i64>()) {
+            let amount = Amount::from_units(units);
+            let text = serde_json::to_string(&amount).unwrap();
+            let number: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(Amount::from_json(&number).unwrap(), Some(amount));
+            prop_assert!(!text.contains('e') && !text.ends_with(".0"), "{}", text);
+        }
+
+        #[test]
+        fn a_total_is_the_exact_sum_in_any_order(units in prop::collection::vec(any::<i64>(), 0..50)) {
+            let sum = |units: &mut dyn Iterator<Item = &i64>| {
+                let amounts = units.map(|unit| Total::from_units((*unit).into()));
+                amounts.fold(Total::default(), |sum, amount| sum + amount)
+            };
+            let exact: i128 = units.iter().map(|unit| i128::from(*unit)).sum();
+            prop_assert_eq!(sum(&mut units.iter()), Total::from_units(exact));
+            prop_assert_eq!(sum(&mut units.iter().rev()), Total::from_units(exact));
+        }
+    }
+}

@@ -176,17 +176,12 @@ pub struct Listing<'a> {
     pub id: &'a str,
 }
 
-/// Reads one page of `listing` under `condition`.
-///
-/// A page costs the same wherever it stands: it seeks its cursor in the index.
-pub fn page<T>(
-    db: &Db<'_>,
+/// The statement that reads a page and one record more.
+pub(crate) fn statement(
     listing: Listing<'_>,
-    condition: Condition,
+    condition: &Condition,
     request: PageRequest,
-    id_of: impl Fn(&T) -> Uuid,
-    map: impl FnMut(&store::Row<'_>) -> Result<T, store::Error>,
-) -> Result<Page<T>> {
+) -> (String, Condition) {
     let Listing { columns, from, id } = listing;
     let mut bounded = condition.clone();
     let order = match request.cursor {
@@ -201,14 +196,27 @@ pub fn page<T>(
         }
     };
     let limit = bounded.bind(request.limit.and_one());
-    let found = db.query(
-        &format!(
-            "select {columns} from {from} where {} order by {id} {order} limit {limit}",
-            bounded.text()
-        ),
-        bounded.params(),
-        map,
-    )?;
+    let sql = format!(
+        "select {columns} from {from} where {} order by {id} {order} limit {limit}",
+        bounded.text()
+    );
+    (sql, bounded)
+}
+
+/// Reads one page of `listing` under `condition`.
+///
+/// A page costs the same wherever it stands: it seeks its cursor in the index.
+pub fn page<T>(
+    db: &Db<'_>,
+    listing: Listing<'_>,
+    condition: Condition,
+    request: PageRequest,
+    id_of: impl Fn(&T) -> Uuid,
+    map: impl FnMut(&store::Row<'_>) -> Result<T, store::Error>,
+) -> Result<Page<T>> {
+    let (sql, bounded) = statement(listing, &condition, request);
+    let found = db.query(&sql, bounded.params(), map)?;
+    let Listing { from, id, .. } = listing;
     let mut page = Page::cut(found, request.limit);
     let more = page.has_more;
     let exists = |comparison: &str, of: Option<&T>| -> Result<bool> {
@@ -235,4 +243,141 @@ pub fn page<T>(
     page.next_cursor = page.items.last().filter(|_| page.has_more).map(&id_of);
     page.prev_cursor = page.items.first().filter(|_| newer).map(&id_of);
     Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestCaseError, TestRunner};
+    use serde_json::json;
+
+    use super::*;
+    use crate::companies::{self, Company};
+    use crate::testing::{Desk, World, given, refused};
+
+    fn page_of(db: &Db<'_>, desk: &Desk, body: Value) -> Result<Page<Company>> {
+        companies::list(db, &desk.who, &given(body))
+    }
+
+    fn ids(page: &Page<Company>) -> Vec<Uuid> {
+        page.items.iter().map(|one| one.id).collect()
+    }
+
+    on_both_engines! {
+        fn pages_follow_each_other_in_both_directions(tx, desk) {
+            let mut newest_first = Vec::new();
+            for name in ["a", "b", "c", "d", "e", "f"] {
+                newest_first.insert(0, desk.company(tx, name)?.id);
+            }
+            let first = page_of(tx, desk, json!({ "limit": 2 }))?;
+            assert_eq!(ids(&first), newest_first[..2]);
+            assert_eq!((first.has_more, first.next_cursor, first.prev_cursor), (true, Some(newest_first[1]), None));
+            let second = page_of(tx, desk, json!({ "limit": 2, "cursor": first.next_cursor }))?;
+            assert_eq!(ids(&second), newest_first[2..4]);
+            assert_eq!(second.prev_cursor, Some(newest_first[2]));
+            // Six in pages of two: the third is the last, and knows it.
+            let third = page_of(tx, desk, json!({ "limit": 2, "after": second.next_cursor }))?;
+            assert_eq!(ids(&third), newest_first[4..]);
+            assert_eq!((third.has_more, third.next_cursor), (false, None));
+            let back = page_of(tx, desk, json!({ "limit": 2, "before": third.prev_cursor }))?;
+            assert_eq!(ids(&back), newest_first[2..4]);
+            assert_eq!(
+                (back.has_more, back.next_cursor, back.prev_cursor),
+                (true, Some(newest_first[3]), Some(newest_first[2]))
+            );
+            let back = page_of(tx, desk, json!({ "limit": 2, "before": back.prev_cursor }))?;
+            assert_eq!((ids(&back), back.prev_cursor), (newest_first[..2].to_vec(), None));
+        }
+
+        fn a_cursor_may_name_a_record_that_is_gone(tx, desk) {
+            let made = ["a", "b", "c"].map(|name| desk.company(tx, name).map(|made| made.id));
+            let [a, b, c] = made.map(|id| id.unwrap());
+            companies::delete(tx, &desk.who, b)?;
+            assert_eq!(ids(&page_of(tx, desk, json!({ "cursor": b }))?), [a]);
+            assert_eq!(ids(&page_of(tx, desk, json!({ "before": b }))?), [c]);
+            let beyond = page_of(tx, desk, json!({ "cursor": a }))?;
+            assert!(beyond.items.is_empty() && !beyond.has_more);
+        }
+
+        async fn paging_while_records_come_and_go_neither_repeats_nor_skips(world) {
+            walk(&world).await;
+        }
+    }
+
+    /// Pages through a list of twenty while others come and go after each page.
+    async fn walk(world: &World) {
+        let handle = tokio::runtime::Handle::current();
+        let mut runner = TestRunner::new(Config {
+            failure_persistence: None,
+            ..Config::with_cases(12)
+        });
+        let changes = prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..12);
+        let run = |(limit, changes): (i64, Vec<(bool, prop::sample::Index)>)| {
+            let walked = world.write(move |tx, desk| {
+                let mut alive = Vec::new();
+                for index in 0..20 {
+                    alive.push(desk.company(tx, &format!("{index}"))?.id);
+                }
+                let mut throughout: BTreeSet<_> = alive.iter().copied().collect();
+                let (mut seen, mut changes) = (Vec::new(), changes.iter());
+                let mut cursor = None;
+                loop {
+                    let page = page_of(tx, desk, json!({ "limit": limit, "cursor": cursor }))?;
+                    seen.extend(ids(&page));
+                    assert_eq!(page.has_more, page.next_cursor.is_some());
+                    let Some(next) = page.next_cursor else { break };
+                    cursor = Some(next);
+                    match changes.next() {
+                        Some((true, _)) => alive.push(desk.company(tx, "new")?.id),
+                        Some((false, which)) => {
+                            let gone = alive.remove(which.index(alive.len()));
+                            companies::delete(tx, &desk.who, gone)?;
+                            throughout.remove(&gone);
+                        }
+                        None => {}
+                    }
+                }
+                assert!(
+                    seen.is_sorted_by(|newer, older| newer > older),
+                    "in order and none twice"
+                );
+                let seen: BTreeSet<_> = seen.into_iter().collect();
+                assert!(throughout.is_subset(&seen), "none skipped");
+                for id in alive {
+                    companies::delete(tx, &desk.who, id)?;
+                }
+                Ok(())
+            });
+            let failed = |error: crate::Error| TestCaseError::fail(error.to_string());
+            handle.block_on(walked).map_err(failed)
+        };
+        tokio::task::block_in_place(|| runner.run(&(1..8_i64, changes), run)).unwrap();
+    }
+
+    #[test]
+    fn a_limit_is_clamped_and_25_by_default() {
+        let limit = |body: Value| given::<PageRequest>(body).limit.get();
+        assert_eq!(limit(json!({})), 25);
+        for (wanted, given) in [(-5, 1), (0, 1), (100, 100), (200, 100), (i64::MAX, 100)] {
+            assert_eq!(limit(json!({ "limit": wanted })), given);
+        }
+    }
+
+    #[test]
+    fn a_page_that_makes_no_sense_is_refused() {
+        let id = "0193d5e0-7a4b-7c3d-9e2f-1a2b3c4d5e6f";
+        for (body, field) in [
+            (json!({ "limit": 2.5 }), "limit"),
+            (json!({ "limit": "x" }), "limit"),
+            (json!({ "cursor": "7" }), "cursor"),
+            (json!({ "after": "7" }), "after"),
+            (json!({ "before": id, "cursor": id }), "before"),
+        ] {
+            assert_eq!(refused::<PageRequest>(body).invalid[0].field, field);
+        }
+    }
 }

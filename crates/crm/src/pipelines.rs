@@ -330,3 +330,117 @@ impl Totals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::testing::{attempt, given, pipeline, target};
+    use crate::{opportunities, testing::Desk};
+
+    fn default_ones(db: &Db<'_>, desk: &Desk) -> Result<Vec<Uuid>> {
+        let page = list(db, &desk.who, PageRequest::default())?;
+        let defaults = page.items.into_iter().filter(|one| one.is_default);
+        Ok(defaults.map(|one| one.id).collect())
+    }
+
+    on_both_engines! {
+        fn there_is_at_most_one_default_pipeline(tx, desk) {
+            assert_eq!(default_ones(tx, desk)?, [desk.pipeline]);
+            let made = create(tx, &desk.who, given(json!({ "name": "Other", "is_default": true })))?;
+            assert_eq!((made.position, made.stages.is_none()), (1, true));
+            assert_eq!(default_ones(tx, desk)?, [made.id]);
+            update(tx, &desk.who, desk.pipeline, given(json!({ "is_default": true })))?;
+            assert_eq!(default_ones(tx, desk)?, [desk.pipeline]);
+            let theirs = list(tx, &desk.stranger, PageRequest::default())?.items;
+            assert!(theirs[0].is_default && theirs.len() == 1);
+        }
+
+        fn one_pipeline_is_shown_with_its_stages_in_their_order(tx, desk) {
+            let shown = get(tx, &desk.who, desk.pipeline)?;
+            let names: Vec<_> = shown.stages.unwrap().iter().map(|stage| stage.name.to_string()).collect();
+            assert_eq!(names, ["Lead", "Qualified", "Proposal", "Negotiation", "Won", "Lost"]);
+        }
+
+        fn a_summary_adds_up_values_by_stage_and_currency_exactly(tx, desk) {
+            let (won, lead) = (desk.won(), desk.lead());
+            for fields in [
+                // Weighted by the stage's 10 percent, or by its own probability.
+                json!({ "name": "a", "stage_id": lead, "value": 0.1 }),
+                json!({ "name": "b", "stage_id": lead, "value": 0.2 }),
+                json!({ "name": "c", "stage_id": lead, "value": 100, "probability": 33.3333 }),
+                json!({ "name": "d", "stage_id": lead, "value": 7, "currency": "USD" }),
+                json!({ "name": "e", "stage_id": won, "value": 900_000_000_000_000_i64 }),
+                json!({ "name": "f", "stage_id": won, "value": 900_000_000_000_000_i64 }),
+                json!({ "name": "g", "value": 1000 }),
+            ] {
+                desk.create(tx, fields)?;
+            }
+            let worthless = desk.create(tx, json!({ "name": "h", "stage_id": won }))?.id;
+            tx.execute(
+                "update opportunities set products_value = 15000 where workspace_id = $1 and id = $2",
+                &store::params![desk.who.workspace_id, worthless],
+            )?;
+            let summary = serde_json::to_value(summary(tx, &desk.who, desk.pipeline)?).unwrap();
+            assert_eq!((&summary["pipeline_id"], &summary["name"]), (&json!(desk.pipeline), &json!("Sales")));
+            let stages = summary["stages"].as_array().unwrap();
+            assert_eq!(stages.len(), 6);
+            let numbers = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+            assert_eq!(stages[0], json!({
+                "stage_id": lead, "name": "Lead", "position": 0, "deal_count": 4,
+                "by_currency": [
+                    { "currency": "AUD", "total_value": numbers("100.3"), "weighted_value": numbers("33.3633") },
+                    { "currency": "USD", "total_value": 7, "weighted_value": numbers("0.7") },
+                ],
+            }));
+            assert_eq!((&stages[1]["deal_count"], &stages[1]["by_currency"]), (&json!(0), &json!([])));
+            let total = numbers("1800000000000001.5");
+            assert_eq!(stages[4]["by_currency"], json!([
+                { "currency": "AUD", "total_value": total, "weighted_value": total },
+            ]));
+            assert_eq!(summary["totals"]["deal_count"], 7);
+            assert_eq!(summary["totals"]["by_currency"][0]["total_value"], numbers("1800000000000101.8"));
+        }
+
+        fn the_pipelines_and_stages_of_another_workspace_do_not_exist(tx, desk) {
+            let who = &desk.stranger;
+            let (own, own_stages) = pipeline(tx, who, "Own", &["One"])?;
+            let (lead, none) = (desk.lead(), given::<Removal>(json!({})));
+            for (result, what) in [
+                (attempt(tx, |tx| get(tx, who, desk.pipeline)), "pipeline"),
+                (attempt(tx, |tx| summary(tx, who, desk.pipeline)), "pipeline"),
+                (attempt(tx, |tx| update(tx, who, desk.pipeline, given(json!({ "name": "x" })))), "pipeline"),
+                (attempt(tx, |tx| delete(tx, who, desk.pipeline, &none)), "pipeline"),
+                (attempt(tx, |tx| stages::list(tx, who, desk.pipeline)), "pipeline"),
+                (attempt(tx, |tx| stages::get(tx, who, own, lead)), "stage"),
+                (attempt(tx, |tx| stages::update(tx, who, own, lead, given(json!({})))), "stage"),
+                (attempt(tx, |tx| stages::delete(tx, who, own, lead, &none)), "stage"),
+                (
+                    attempt(tx, |tx| {
+                        let id = opportunities::create(tx, who, given(json!({ "name": "x" })))?.id;
+                        opportunities::move_to(tx, who, id, &target(own, own_stages[0], 0))?;
+                        delete(tx, who, own, &given(json!({ "move_to": lead })))
+                    }),
+                    "stage",
+                ),
+            ] {
+                assert_eq!(result, format!("not found: {what}"));
+            }
+        }
+
+        async fn pipelines_made_the_default_at_once_leave_one(world) {
+            let results = world.all_at_once(6, |tx, desk, index| {
+                let fields = json!({ "name": format!("{index}"), "is_default": true });
+                create(tx, &desk.who, given(fields))
+            }).await;
+            let mut positions: Vec<_> = results.into_iter().map(|made| made.unwrap().position).collect();
+            positions.sort_unstable();
+            assert_eq!(positions, [1, 2, 3, 4, 5, 6]);
+            let defaults = world.read(default_ones).await.unwrap();
+            assert_eq!(defaults.len(), 1);
+        }
+    }
+}

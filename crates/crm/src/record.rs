@@ -178,9 +178,6 @@ pub trait Writable: Input + Default {
     /// What was given, for a new row.
     fn columns(self) -> Vec<Column>;
 
-    /// The fields that a new record needs and that were not given.
-    fn missing(&self) -> Vec<&'static str>;
-
     /// The fields without which no record can be made.
     fn needed() -> &'static [&'static str];
 }
@@ -191,12 +188,13 @@ pub struct New<F>(pub F);
 
 impl<F: Writable> Input for New<F> {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let given = fields.of_new_record::<F>()?;
-        let missing = given.missing();
+        let needed = F::needed().iter();
+        let missing: Vec<_> = needed.filter(|name| !fields.has(name)).collect();
+        let given = fields.of_new_record::<F>();
         for name in &missing {
-            fields.problems().missing.push((*name).to_owned());
+            fields.problems().missing.push((**name).to_owned());
         }
-        missing.is_empty().then_some(Self(given))
+        given.filter(|_| missing.is_empty()).map(Self)
     }
 
     fn describe(generator: &mut SchemaGenerator, into: &mut Vec<FieldDescription>) {
@@ -331,18 +329,6 @@ macro_rules! record_wire {
     };
 }
 
-/// What a new record lacks in one field.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! record_missing {
-    ($self:ident, $missing:ident, solid $field:ident $wire:expr) => {
-        if $self.$field.is_none() {
-            $missing.push($wire);
-        }
-    };
-    ($self:ident, $missing:ident, $kind:ident $field:ident $wire:expr) => {};
-}
-
 /// How the writable fields go into a record and its row.
 #[doc(hidden)]
 #[macro_export]
@@ -373,17 +359,6 @@ macro_rules! record_kinds {
                     }
                 )*
                 columns
-            }
-
-            fn missing(&self) -> Vec<&'static str> {
-                #[allow(unused_mut, reason = "a record may need no field at all")]
-                let mut missing = Vec::new();
-                $(
-                    $crate::record_missing!(
-                        self, missing, $kind $field $crate::record_wire!($field $($wire)?)
-                    );
-                )*
-                missing
             }
 
             fn needed() -> &'static [&'static str] {
@@ -431,13 +406,18 @@ pub fn share<R: Record>(tx: &Tx<'_>, who: &Caller, id: Uuid) -> Result<R> {
     select_one(tx, who, id, tx.engine().for_share())?.ok_or_else(|| not_found::<R>(id))
 }
 
+/// The statement that reads the record with one id.
+pub(crate) fn one<R: Record>(lock: &str) -> String {
+    format!(
+        "select {} from {} where workspace_id = $1 and id = $2{lock}",
+        R::COLUMNS,
+        R::TABLE
+    )
+}
+
 fn select_one<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid, lock: &str) -> Result<Option<R>> {
     Ok(db.query_opt(
-        &format!(
-            "select {} from {} where workspace_id = $1 and id = $2{lock}",
-            R::COLUMNS,
-            R::TABLE
-        ),
+        &one::<R>(lock),
         &store::params![who.workspace_id, id],
         R::from_row,
     )?)

@@ -204,3 +204,39 @@ impl From<Scopes> for store::Value {
         Self::Json(scopes.names().into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_old_name_of_a_scope_is_the_scope() {
+        let old = Scopes::of(["deals:write", "customers:delete"]).unwrap();
+        assert_eq!(old.names(), ["opportunities:write", "companies:delete"]);
+        let held = Scopes::of(["opportunities:read"]).unwrap();
+        assert!(held.has("deals:read") && !held.has("deals:write") && !held.has("nothing"));
+    }
+
+    #[test]
+    fn a_star_is_every_scope_and_all_named_scopes_are_no_star() {
+        let star = Scopes::of(["*", "tasks:read"]).unwrap();
+        assert_eq!(star.names(), ["*"]);
+        assert!(SCOPES.iter().all(|scope| star.has(scope)));
+        let named = Scopes::of(SCOPES.iter().copied()).unwrap();
+        assert!(!named.contains(star) && star.contains(named));
+    }
+
+    #[test]
+    fn an_unknown_scope_is_refused_with_its_place_and_so_is_none() {
+        let flaw = Scopes::from_json(&json!(["tasks:read", "tasks:delete"])).unwrap_err();
+        assert_eq!(flaw.path, "[1]");
+        assert!(flaw.message.contains("tasks:write"));
+        for given in [json!([]), json!("*"), json!([1])] {
+            assert!(Scopes::from_json(&given).is_err(), "{given}");
+        }
+    }
+}

@@ -106,25 +106,29 @@ pub fn narrow<R: Searchable>(
     condition: &mut Condition,
     query: &str,
 ) -> Result<()> {
-    let mut matches = Vec::new();
-    for needle in needles(db, who, query)? {
-        let parameter = condition.bound() + 1;
-        let (text, value) = db.engine().contains(R::INDEX, "s", parameter, &needle);
-        condition.bind(value);
-        matches.push(text);
-    }
-    if matches.is_empty() {
+    let needles = needles(db, who, query)?;
+    if needles.is_empty() {
         condition.and("false", []);
         return Ok(());
     }
-    condition.and(
-        &format!(
-            "t.id in (select s.id from {} s where s.workspace_id = $1 and ({}))",
-            R::INDEX,
-            matches.join(" or ")
-        ),
-        [],
-    );
+    let mut matches = Vec::new();
+    for needle in &needles {
+        let parameter = condition.bound() + 1;
+        let (text, value) = db.engine().contains(R::INDEX, "s", parameter, needle);
+        condition.bind(value);
+        matches.push(text);
+    }
+    let (table, matches) = (R::INDEX, matches.join(" or "));
+    // What is in no index is looked for in the workspace's documents. Else
+    // nothing must tempt SQLite to begin by those: the index is far shorter.
+    let text = if needles.iter().any(|needle| needle.chars().nth(2).is_none()) {
+        format!("t.id in (select s.id from {table} s where s.workspace_id = $1 and ({matches}))")
+    } else {
+        format!(
+            "(t.workspace_id, t.id) in (select s.workspace_id, s.id from {table} s where {matches})"
+        )
+    };
+    condition.and(&text, []);
     Ok(())
 }
 
@@ -140,43 +144,70 @@ fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
     Ok(needles)
 }
 
+/// Where matches of one rank are found.
+pub(crate) struct Tier {
+    table: &'static str,
+    condition: Condition,
+}
+
+impl Tier {
+    /// The statement that reads the newest `limit` of them.
+    pub(crate) fn statement(&self, limit: i64) -> (String, Condition) {
+        let mut bounded = self.condition.clone();
+        let limit = bounded.bind(limit);
+        let sql = format!(
+            "select t.id from {} t where {} order by t.id desc limit {limit}",
+            self.table,
+            bounded.text()
+        );
+        (sql, bounded)
+    }
+}
+
+/// The ranks of a match, the best first; none for a query that folds to
+/// nothing.
+pub(crate) fn tiers<R: Searchable>(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<Tier>> {
+    let name = fold(query);
+    if name.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = |text: &str, values: Vec<Value>| {
+        let mut condition = record::all(who);
+        condition.and(text, values);
+        Tier {
+            table: R::INDEX,
+            condition,
+        }
+    };
+    let after = format!("{name}{}", char::MAX);
+    let mut anywhere = record::all(who);
+    narrow::<R>(db, who, &mut anywhere, query)?;
+    Ok(vec![
+        named("t.name_key = ?", vec![name.clone().into()]),
+        named(
+            "t.name_key > ? and t.name_key < ?",
+            vec![name.into(), after.into()],
+        ),
+        Tier {
+            table: R::TABLE,
+            condition: anywhere,
+        },
+    ])
+}
+
 /// The records that `search` finds, best first: those of exactly this name,
 /// those whose name begins so, then the newest.
 pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Result<Page<R>> {
     let limit = search.limit.unwrap_or_default();
     let wanted = limit.get() as usize + 1;
-    let name = fold(&search.query);
-    let named = |condition: &str, values: Vec<Value>| {
-        let mut named = record::all(who);
-        named.and(condition, values);
-        (format!("{} t", R::INDEX), named)
-    };
-    let mut anywhere = record::all(who);
-    narrow::<R>(db, who, &mut anywhere, &search.query)?;
-    let tiers = [
-        named("t.name_key = ?", vec![name.clone().into()]),
-        named(
-            "t.name_key > ? and t.name_key < ?",
-            vec![name.clone().into(), format!("{name}{}", char::MAX).into()],
-        ),
-        (format!("{} t", R::TABLE), anywhere),
-    ];
-
     let mut ids: Vec<Uuid> = Vec::new();
-    for (from, mut condition) in tiers {
-        if ids.len() >= wanted || name.is_empty() {
+    for tier in tiers::<R>(db, who, &search.query)? {
+        if ids.len() >= wanted {
             break;
         }
         // Some of these may be there already, by a better tier.
-        let limit = condition.bind(i64::from(limit.get()) + 1 + ids.len() as i64);
-        let found = db.query(
-            &format!(
-                "select t.id from {from} where {} order by t.id desc limit {limit}",
-                condition.text()
-            ),
-            condition.params(),
-            |row| row.get::<Uuid>(0),
-        )?;
+        let (sql, bounded) = tier.statement(i64::from(limit.get()) + 1 + ids.len() as i64);
+        let found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
         let new: Vec<_> = found.into_iter().filter(|id| !ids.contains(id)).collect();
         ids.extend(new);
     }
@@ -184,4 +215,115 @@ pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Resu
     let mut found = record::of_ids::<R>(db, who, ids.clone())?;
     found.sort_by_key(|record| ids.iter().position(|id| *id == record.id()));
     Ok(Page::cut(found, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::contacts::{self, Contact};
+    use crate::opportunities::{self, ListOpportunities};
+    use crate::testing::{Desk, given, refused};
+
+    /// The names of the opportunities found, in their order.
+    fn found(db: &Db<'_>, desk: &Desk, query: &str) -> Result<Vec<String>> {
+        let page = opportunities::search(db, &desk.who, &given(json!({ "query": query })))?;
+        Ok(page
+            .items
+            .into_iter()
+            .map(|one| one.name.into_string())
+            .collect())
+    }
+
+    on_both_engines! {
+        fn an_opportunity_is_found_by_itself_its_contact_and_its_company(tx, desk) {
+            let contact: Contact = contacts::create(tx, &desk.who, given(json!({
+                "first_name": "Zoë", "last_name": "Ørsted-Łopez", "email": "zoe@fjord.example",
+                "phone": "0412 345 678", "landline": "02 9876 5432",
+            })))?;
+            let company = crate::companies::create(tx, &desk.who, given(json!({
+                "name": "Müller & Söhne", "email": "office@mueller.example", "phone": "03 9123 4567",
+            })))?;
+            let fields = json!({
+                "name": "Fit-out 50% “Phase_2”", "contact_id": contact.id, "customer_id": company.id,
+            });
+            let deal = desk.create(tx, fields)?;
+            desk.opportunity(tx, "Plain 500")?;
+            for query in [
+                "fit-OUT", "50%", "phase_2", "\"phase", "t 50% \"ph",
+                "zoe", "ZOË", "orsted-lopez", "Zoe Ørsted", "zoe@fjord", "@FJORD.example",
+                "muller & sohne", "SÖHNE", "office@m",
+                "0412 345 678", "0412345", "+61 412 345", "+61412345678", "(02) 9876-5432", "9876 5432",
+                "03 9123 4567", "345678",
+                "ö", "t-", "&", "zo",
+            ] {
+                assert_eq!(found(tx, desk, query)?, [&*deal.name], "{query}");
+                let input: ListOpportunities = given(json!({ "search": query }));
+                let listed = opportunities::list(tx, &desk.who, &input)?;
+                assert_eq!(listed.items.len(), 1, "{query}");
+                assert_eq!(listed.items[0].id, deal.id, "{query}");
+            }
+            for query in ["zoe muller", "f_t", "f%t", "50%%", "0412 345 679", "'", "fitout", "\u{ad}"] {
+                assert!(found(tx, desk, query)?.is_empty(), "{query}");
+            }
+        }
+
+        fn an_exact_name_comes_first_then_names_that_begin_so_then_the_newest(tx, desk) {
+            for name in ["Roof", "Roof repair", "A new roof", "roóf", "Roofing", "The roof again"] {
+                desk.opportunity(tx, name)?;
+            }
+            assert_eq!(
+                found(tx, desk, " ROOF ")?,
+                ["roóf", "Roof", "Roofing", "Roof repair", "The roof again", "A new roof"]
+            );
+            let page = opportunities::search(tx, &desk.who, &given(json!({ "query": "roof", "limit": 3 })))?;
+            assert_eq!((page.items.len(), page.has_more, page.next_cursor), (3, true, None));
+            let page = opportunities::search(tx, &desk.who, &given(json!({ "query": "roof", "limit": 6 })))?;
+            assert_eq!((page.items.len(), page.has_more), (6, false));
+        }
+
+        fn what_a_record_is_found_by_follows_its_changes(tx, desk) {
+            let contact = desk.contact(tx, "Adelaide")?.id;
+            let deal = desk.create(tx, json!({ "name": "Oldname", "contact_id": contact }))?;
+            desk.patch(tx, deal.id, json!({ "name": "Newname" }))?;
+            contacts::update(tx, &desk.who, contact, given(json!({ "email": "late@example.com" })))?;
+            for (query, expected) in [("oldname", 0), ("newname", 1), ("late@", 1), ("adelaide", 1)] {
+                assert_eq!(found(tx, desk, query)?.len(), expected, "{query}");
+            }
+            desk.patch(tx, deal.id, json!({ "contact_id": null }))?;
+            assert!(found(tx, desk, "adelaide")?.is_empty());
+            let page = contacts::search(tx, &desk.who, &given(json!({ "query": "LATE@example.com" })))?;
+            assert_eq!(page.items[0].id, contact);
+            contacts::delete(tx, &desk.who, contact)?;
+            let page = contacts::search(tx, &desk.who, &given(json!({ "query": "adelaide" })))?;
+            assert!(page.items.is_empty());
+        }
+
+        fn every_script_is_searched(tx, desk) {
+            for name in ["東京タワー", "Ёлка и Щука", "עִבְרִית", "🏗 crane"] {
+                desk.opportunity(tx, name)?;
+            }
+            for (query, name) in [
+                ("東京", "東京タワー"), ("ﾀﾜｰ", "東京タワー"), ("елка", "Ёлка и Щука"),
+                ("עברית", "עִבְרִית"), ("🏗", "🏗 crane"),
+            ] {
+                assert_eq!(found(tx, desk, query)?, [name], "{query}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_has_one_to_two_hundred_characters() {
+        given::<Search>(json!({ "query": "é".repeat(200) }));
+        for body in [
+            json!({}),
+            json!({ "query": " \n" }),
+            json!({ "query": null }),
+        ] {
+            assert_eq!(refused::<Search>(body).missing, ["query"]);
+        }
+        let problems = refused::<Search>(json!({ "query": "é".repeat(201) }));
+        assert_eq!(problems.invalid[0].field, "query");
+    }
 }

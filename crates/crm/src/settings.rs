@@ -166,3 +166,52 @@ fn stored(db: &Db<'_>, who: &Caller, lock: &str) -> Result<Map<String, Value>> {
 fn read(stored: Map<String, Value>) -> Result<Settings> {
     Settings::from_object(stored).map(|(settings, _)| settings)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{given, refused};
+
+    on_both_engines! {
+        fn a_patch_merges_key_by_key_and_null_empties_a_key(tx, desk) {
+            let change = |tx: &mut Tx<'_>, body| update(tx, &desk.who, given(body));
+            change(tx, json!({
+                "lead_sources": ["Web", " Fair "], "won_reasons": ["Price"],
+                "custom_fields": { "deal": [{ "key": "size" }], "contact": [1] },
+            }))?;
+            let changed = change(tx, json!({
+                "won_reasons": null, "tag_palette": ["vip"], "custom_fields": { "contact": [2, 3] },
+            }))?;
+            let expected = json!({
+                "lead_sources": ["Web", "Fair"], "won_reasons": [], "lost_reasons": [],
+                "opportunity_type_options": [], "referral_categories": [], "quick_links": [],
+                "custom_fields": { "deal": [{ "key": "size" }], "account": [], "contact": [2, 3] },
+                "tag_palette": [{ "name": "vip", "color": "#3b82f6" }],
+            });
+            assert_eq!(changed.to_json(), expected);
+            assert_eq!(get(tx, &desk.who)?.to_json(), expected);
+            assert_eq!(get(tx, &desk.stranger)?.to_json(), Settings::default().to_json());
+        }
+    }
+
+    #[test]
+    fn what_is_no_setting_is_refused_by_its_name() {
+        for (body, field) in [
+            (json!({ "lead_sources": "Web" }), "lead_sources"),
+            (json!({ "lead_sources": ["Web", 1] }), "lead_sources[1]"),
+            (
+                json!({ "custom_fields": { "deals": [] } }),
+                "custom_fields.deals",
+            ),
+        ] {
+            assert_eq!(refused::<SettingsUpdate>(body).invalid[0].field, field);
+        }
+        let problems = refused::<SettingsUpdate>(json!({ "custom_fields": { "deal": {} } }));
+        assert!(problems.invalid[0].field.starts_with("custom_fields"));
+        assert_eq!(Settings::default().to_json().as_object().unwrap().len(), 8);
+    }
+}

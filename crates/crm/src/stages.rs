@@ -255,3 +255,100 @@ fn write_order(tx: &mut Tx<'_>, who: &Caller, order: &[Uuid]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Desk, attempt, given, outcome, pipeline};
+
+    fn order(db: &Db<'_>, desk: &Desk) -> Result<Vec<(String, i64)>> {
+        let stages = list(db, &desk.who, desk.pipeline)?;
+        Ok(stages
+            .iter()
+            .map(|stage| (stage.name.to_string(), stage.position))
+            .collect())
+    }
+
+    fn numbered(names: &[&str]) -> Vec<(String, i64)> {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(0..)
+            .collect()
+    }
+
+    on_both_engines! {
+        fn a_stage_is_put_where_it_says_and_the_others_make_room(tx, desk) {
+            let last = create(tx, &desk.who, desk.pipeline, given(json!({ "name": "Last" })))?;
+            assert_eq!((last.position, &*last.color, last.deal_count), (6, "#64748b", 0));
+            assert_eq!((last.probability, last.is_won_stage, last.is_lost_stage), (None, false, false));
+            create(tx, &desk.who, desk.pipeline, given(json!({ "name": "First", "position": 0 })))?;
+            update(tx, &desk.who, desk.pipeline, desk.won(), given(json!({ "position": 1 })))?;
+            update(tx, &desk.who, desk.pipeline, desk.lead(), given(json!({ "position": 99 })))?;
+            let expected = ["First", "Won", "Qualified", "Proposal", "Negotiation", "Lost", "Last", "Lead"];
+            assert_eq!(order(tx, desk)?, numbered(&expected));
+        }
+
+        fn a_new_order_names_every_stage_exactly_once(tx, desk) {
+            let reversed: Vec<_> = desk.stages.iter().rev().copied().collect();
+            let mut wrong = vec![reversed[1..].to_vec(), reversed.clone(), reversed.clone(), Vec::new()];
+            wrong[1].push(reversed[0]);
+            wrong[2][0] = desk.who.new_id();
+            for stage_ids in wrong {
+                let input = given(json!({ "stage_ids": stage_ids }));
+                let result = attempt(tx, |tx| reorder(tx, &desk.who, desk.pipeline, &input));
+                assert_eq!(result, "invalid: stage_ids");
+            }
+            let names = ["Lead", "Qualified", "Proposal", "Negotiation", "Won", "Lost"];
+            assert_eq!(order(tx, desk)?, numbered(&names));
+            let input = given(json!({ "stage_ids": reversed }));
+            let answered: Vec<_> = reorder(tx, &desk.who, desk.pipeline, &input)?
+                .iter()
+                .map(|stage| stage.id)
+                .collect();
+            assert_eq!(answered, reversed);
+            let names = ["Lost", "Won", "Negotiation", "Proposal", "Qualified", "Lead"];
+            assert_eq!(order(tx, desk)?, numbered(&names));
+        }
+
+        fn a_stage_counts_its_cards_and_is_found_in_its_own_pipeline_alone(tx, desk) {
+            for _ in 0..3 {
+                desk.create(tx, json!({ "name": "Deal", "stage_id": desk.lead() }))?;
+            }
+            assert_eq!(get(tx, &desk.who, desk.pipeline, desk.lead())?.deal_count, 3);
+            let (other, _) = pipeline(tx, &desk.who, "Other", &["One"])?;
+            assert_eq!(outcome(get(tx, &desk.who, other, desk.lead())), "not found: stage");
+            let none = given(json!({}));
+            let deleted = attempt(tx, |tx| delete(tx, &desk.who, other, desk.qualified(), &none));
+            assert_eq!(deleted, "not found: stage");
+            let rename = given(json!({ "name": "x" }));
+            let renamed = attempt(tx, |tx| update(tx, &desk.who, other, desk.lead(), rename));
+            assert_eq!(renamed, "not found: stage");
+        }
+
+        fn a_stage_can_not_both_win_and_lose(tx, desk) {
+            let both = json!({ "name": "x", "is_won_stage": true, "is_lost_stage": true });
+            let made = attempt(tx, |tx| create(tx, &desk.who, desk.pipeline, given(both)));
+            let lose = given(json!({ "is_lost_stage": true }));
+            let changed = attempt(tx, |tx| update(tx, &desk.who, desk.pipeline, desk.won(), lose));
+            assert_eq!([made, changed], ["invalid: is_lost_stage"; 2]);
+            let turn = given(json!({ "is_won_stage": false, "is_lost_stage": true }));
+            let turned = update(tx, &desk.who, desk.pipeline, desk.won(), turn)?;
+            assert!(turned.is_lost_stage && !turned.is_won_stage);
+        }
+
+        async fn stages_made_at_once_get_positions_of_their_own(world) {
+            let results = world.all_at_once(6, |tx, desk, index| {
+                let fields = json!({ "name": format!("{index}") });
+                create(tx, &desk.who, desk.pipeline, given(fields))
+            }).await;
+            let mut positions: Vec<_> = results.into_iter().map(|made| made.unwrap().position).collect();
+            positions.sort_unstable();
+            assert_eq!(positions, [6, 7, 8, 9, 10, 11]);
+        }
+    }
+}

@@ -176,3 +176,59 @@ fn taken_meanwhile(error: Error) -> Error {
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{attempt, given, outcome};
+
+    fn person(email: &str) -> Invite {
+        given(json!({ "full_name": "Kim", "email": email }))
+    }
+
+    on_both_engines! {
+        fn no_two_users_share_an_address_whatever_its_case(tx, desk) {
+            let kim = invite(tx, &desk.who, person("Kim@Example.com"))?;
+            assert_eq!((kim.role, kim.is_active), (Role::Editor, true));
+            assert_eq!(attempt(tx, |tx| invite(tx, &desk.who, person("kim@example.COM"))), "conflict");
+            let lee = invite(tx, &desk.who, person("lee@example.com"))?;
+            let taken = given(json!({ "email": "KIM@example.com" }));
+            assert_eq!(attempt(tx, |tx| update(tx, &desk.who, lee.id, taken)), "conflict");
+            let own = given(json!({ "email": "kim@EXAMPLE.com" }));
+            assert_eq!(attempt(tx, |tx| update(tx, &desk.who, kim.id, own)), "done");
+            let found = list(tx, &desk.who, &given(json!({ "email": "KIM@EXAMPLE.COM" })))?;
+            assert_eq!(found.items[0].id, kim.id);
+            invite(tx, &desk.stranger, person("kim@example.com"))?;
+        }
+
+        fn an_import_may_not_know_the_address(tx, desk) {
+            for _ in 0..2 {
+                let fields = given(json!({ "full_name": "Unknown" }));
+                create(tx, &desk.who, fields)?;
+            }
+            let unknown = list(tx, &desk.who, &given(json!({ "role": "client_editor" })))?;
+            assert_eq!(unknown.items.len(), 2);
+        }
+
+        fn the_users_of_another_workspace_do_not_exist(tx, desk) {
+            let kim = invite(tx, &desk.who, person("kim@example.com"))?.id;
+            let who = &desk.stranger;
+            let rename = given(json!({ "full_name": "x" }));
+            assert_eq!(attempt(tx, |tx| update(tx, who, kim, rename)), "not found: user");
+            assert_eq!(attempt(tx, |tx| delete(tx, who, kim)), "not found: user");
+            let names: Vec<_> = list(tx, who, &given(json!({})))?.items.iter().map(|one| one.full_name.to_string()).collect();
+            assert_eq!(names, ["Administrator"]);
+        }
+
+        async fn of_two_who_take_an_address_at_once_one_is_told_that_it_is_taken(world) {
+            let results = world
+                .all_at_once(6, |tx, desk, _| invite(tx, &desk.who, person("kim@example.com")))
+                .await;
+            let mut outcomes: Vec<_> = results.into_iter().map(outcome).collect();
+            outcomes.sort_unstable();
+            assert_eq!(outcomes, ["conflict", "conflict", "conflict", "conflict", "conflict", "done"]);
+        }
+    }
+}

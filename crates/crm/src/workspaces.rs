@@ -341,3 +341,71 @@ fn create_administrator(tx: &mut Tx<'_>, who: &Caller) -> Result<User> {
     };
     users::create(tx, who, fields)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::paging::PageRequest;
+    use crate::testing::{given, refused};
+
+    on_both_engines! {
+        fn a_workspace_begins_with_a_pipeline_and_an_administrator(tx, desk) {
+            let workspace = get(tx, &desk.who)?;
+            assert_eq!((&*workspace.name, workspace.currency.code()), ("Ours", "AUD"));
+            let pipeline = pipelines::get(tx, &desk.who, desk.pipeline)?;
+            let stages = pipeline.stages.unwrap();
+            let won: Vec<_> = stages.iter().filter(|stage| stage.is_won_stage).map(|stage| &*stage.name).collect();
+            let lost: Vec<_> = stages.iter().filter(|stage| stage.is_lost_stage).map(|stage| &*stage.name).collect();
+            assert_eq!((won, lost), (vec!["Won"], vec!["Lost"]));
+            let users = users::list(tx, &desk.who, &given(json!({})))?.items;
+            assert_eq!((users.len(), users[0].role), (1, Role::Admin));
+            assert_eq!(pipelines::list(tx, &desk.who, PageRequest::default())?.items.len(), 1);
+        }
+
+        fn changes_are_kept_in_their_usual_form(tx, desk) {
+            let changed = update(tx, &desk.later(1), given(json!({
+                "name": "Neu", "timezone": "europe/berlin", "currency": "eur", "country": "de",
+            })))?;
+            let shown = serde_json::to_value(&changed).unwrap();
+            assert_eq!(shown["timezone"], "Europe/Berlin");
+            assert_eq!((&shown["currency"], &shown["country"]), (&json!("EUR"), &json!("DE")));
+            assert_eq!(serde_json::to_value(get(tx, &desk.who)?).unwrap(), shown);
+            assert_eq!(&*get(tx, &desk.stranger)?.name, "Theirs");
+        }
+
+        async fn of_servers_that_start_at_once_on_an_empty_database_one_sets_it_up(world) {
+            world.write(|tx, _| {
+                tx.execute("delete from installation", &[])?;
+                Ok(())
+            }).await.unwrap();
+            let results = world.all_at_once(4, |tx, desk, _| {
+                create_first(tx, NewWorkspace::called("First")?, desk.who.now, &desk.who.ids)
+            }).await;
+            let made = results.into_iter().filter(|made| made.as_ref().unwrap().is_some());
+            assert_eq!(made.count(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_no_zone_currency_or_country_is_refused() {
+        let problems = refused::<WorkspaceUpdate>(json!({
+            "name": "", "timezone": "Mars/Olympus", "currency": "XXQ", "country": "ZZ",
+        }));
+        let invalid: Vec<_> = problems
+            .invalid
+            .iter()
+            .map(|problem| &*problem.field)
+            .collect();
+        assert_eq!(
+            (problems.missing, invalid),
+            (
+                vec!["name".to_owned()],
+                vec!["timezone", "currency", "country"]
+            )
+        );
+    }
+}

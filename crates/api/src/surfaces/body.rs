@@ -11,8 +11,7 @@ use crate::error::ApiError;
 /// How deep lists and objects may stand in each other.
 const DEPTH: usize = 128;
 
-/// How much of a body that is too large is still taken in, so that the client
-/// reads the refusal instead of a broken connection.
+/// How much of a body that is not wanted is still taken in, in bytes.
 const DRAINED: usize = 64 * 1024 * 1024;
 
 /// The object that a request came with. No body at all is an empty object
@@ -22,7 +21,7 @@ const DRAINED: usize = 64 * 1024 * 1024;
 /// `UNSUPPORTED_MEDIA_TYPE` and `INVALID_BODY`.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
     limit: usize,
     may_be_absent: bool,
 ) -> Result<Map<String, Value>, ApiError> {
@@ -37,24 +36,29 @@ pub(crate) async fn read(
     parse(&bytes)
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
-    let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::invalid_body("The body ended too early"))?;
-        let Some(data) = frame.data_ref() else {
-            continue;
-        };
-        length += data.len();
-        if length <= limit {
+        if let Some(data) = frame.data_ref() {
+            if bytes.len() + data.len() > limit {
+                return Err(ApiError::body_too_large(limit));
+            }
             bytes.extend_from_slice(data);
-        } else if length > limit.saturating_add(DRAINED) {
-            break;
         }
     }
-    match length > limit {
-        true => Err(ApiError::body_too_large(limit)),
-        false => Ok(bytes),
+    Ok(bytes)
+}
+
+/// Takes in what is left of a body that is not wanted, so that the client reads
+/// the refusal instead of a broken connection, and can go on to use it.
+pub(crate) async fn drain(mut body: Body) {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, bytes::Bytes::len);
+        if length > DRAINED {
+            return;
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use crm::input::Fields;
 use crm::time::Timestamp;
@@ -21,8 +22,6 @@ use crate::envelope::Meta;
 use crate::error::ApiError;
 use crate::operation::{Call, Operation};
 use crate::operations;
-
-pub use super::routes::PREFIXES;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -113,35 +112,42 @@ impl Service {
         self.keys.flush().await
     }
 
-    async fn answer(&self, request: Request<Body>, request_id: &str) -> (Answered, String) {
-        let path = request.uri().path().to_owned();
-        let (endpoint, ids) = match self.routes.find(request.method(), &path) {
+    /// The answer, and the route for the log.
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: &mut Body,
+        request_id: &str,
+    ) -> (Answered, &'static str) {
+        let path = head.uri.path();
+        let (endpoint, ids) = match self.routes.find(&head.method, path) {
             Found::Endpoint(endpoint, ids) => (endpoint, ids),
             Found::OtherMethods(allowed) => {
-                let error = ApiError::method_not_allowed(request.method().as_str(), &allowed);
-                return (error.into(), String::new());
+                let error = ApiError::method_not_allowed(head.method.as_str(), &allowed);
+                return (error.into(), "");
             }
-            Found::Nothing => return (ApiError::no_route(&path).into(), String::new()),
+            Found::Nothing => return (ApiError::no_route(path).into(), ""),
         };
         match endpoint {
             Endpoint::Operation(index) => {
                 let operation = &self.operations[index];
                 let answered = self
-                    .call(operation, &ids, request, request_id)
+                    .call(operation, &ids, head, body, request_id)
                     .await
                     .unwrap_or_else(Answered::from);
-                (answered, operation.path.to_owned())
+                (answered, operation.path)
             }
             Endpoint::Reference(index) => {
                 let page = reference::render(&self.operations[index]);
-                (
-                    Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes()),
-                    path,
-                )
+                let answered = Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes());
+                (answered, "/docs")
             }
-            Endpoint::Catalog => (Answered::json(StatusCode::OK, self.catalog.clone()), path),
-            Endpoint::Health => (state(StatusCode::OK, "ok"), path),
-            Endpoint::Ready => (self.readiness().await, path),
+            Endpoint::Catalog => {
+                let answered = Answered::json(StatusCode::OK, self.catalog.clone());
+                (answered, "/api-index.json")
+            }
+            Endpoint::Health => (state(StatusCode::OK, "ok"), "/healthz"),
+            Endpoint::Ready => (self.readiness().await, "/readyz"),
         }
     }
 
@@ -150,10 +156,10 @@ impl Service {
         &self,
         operation: &Operation,
         ids: &[&str],
-        request: Request<Body>,
+        head: &Parts,
+        body: &mut Body,
         request_id: &str,
     ) -> Result<Answered, ApiError> {
-        let (head, body) = request.into_parts();
         let now = Timestamp::now();
         let key = self.keys.authenticate(&head.headers, now).await?;
         let missing = operation.missing_scopes(key.scopes);
@@ -202,7 +208,7 @@ impl Service {
         if operation.changes_keys() {
             self.keys.forget();
         }
-        let reply = reply.map_err(|error| ApiError::of_call(&error, operation))?;
+        let reply = reply.map_err(|error| operation.explain(&error))?;
 
         let meta = Meta {
             credits_remaining: self.meter.charge(workspace_id, operation.cost),
@@ -255,11 +261,12 @@ fn warning(what: &str, name: &str) -> String {
 async fn handle(State(service): State<Arc<Service>>, request: Request<Body>) -> Response<Body> {
     let started = Instant::now();
     let request_id = request_id(request.headers());
-    let method = request.method().clone();
-    let (answered, route) = service.answer(request, &request_id).await;
+    let (head, mut body) = request.into_parts();
+    let (answered, route) = service.answer(&head, &mut body, &request_id).await;
+    body::drain(body).await;
     tracing::info!(
         request_id,
-        %method,
+        method = %head.method,
         route,
         status = answered.status.as_u16(),
         duration_ms = started.elapsed().as_micros() as f64 / 1000.0,

@@ -129,6 +129,7 @@ create table contacts (
 
 create index contacts_by_email on contacts (workspace_id, lower(email), id);
 create index contacts_by_phone on contacts (workspace_id, phone, id);
+create index contacts_by_landline on contacts (workspace_id, landline, id);
 
 create table companies (
     workspace_id blob    not null references workspaces (id),
@@ -223,6 +224,7 @@ create table cards (
 
 create unique index cards_by_stage on cards (workspace_id, stage_id, rank);
 create index cards_by_pipeline on cards (workspace_id, pipeline_id, stage_id, opportunity_id);
+create index cards_of_pipeline on cards (workspace_id, pipeline_id, opportunity_id);
 
 create table opportunity_contacts (
     workspace_id   blob    not null,

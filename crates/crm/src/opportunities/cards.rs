@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use store::{Db, Tx};
+use store::{Db, Engine, Tx};
 use uuid::Uuid;
 
 use crate::audit::{self, Entity};
@@ -117,24 +117,30 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
     place(tx, who, id, target, Mode::Add)
 }
 
+/// The statement that reads the cards of opportunities, in no particular
+/// order: to have one from its primary key, SQLite would read the cards of the
+/// whole workspace.
+pub(super) fn of_sql(engine: Engine) -> String {
+    format!(
+        "select c.id, c.opportunity_id, c.pipeline_id, c.stage_id,
+                (select count(*) from cards above
+                 where above.workspace_id = c.workspace_id
+                   and above.stage_id = c.stage_id
+                   and above.rank < c.rank),
+                c.entered_stage_at,
+                p.name, s.name, s.color, s.position, s.is_won_stage, s.is_lost_stage
+         from cards c
+         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+         join pipelines p on p.workspace_id = c.workspace_id and p.id = c.pipeline_id
+         where c.workspace_id = $1 and c.opportunity_id {}",
+        engine.any(2)
+    )
+}
+
 /// The cards of these opportunities, the oldest card first.
 pub(super) fn of(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<Placement>> {
-    Ok(db.query(
-        &format!(
-            "select c.id, c.opportunity_id, c.pipeline_id, c.stage_id,
-                    (select count(*) from cards above
-                     where above.workspace_id = c.workspace_id
-                       and above.stage_id = c.stage_id
-                       and above.rank < c.rank),
-                    c.entered_stage_at,
-                    p.name, s.name, s.color, s.position, s.is_won_stage, s.is_lost_stage
-             from cards c
-             join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
-             join pipelines p on p.workspace_id = c.workspace_id and p.id = c.pipeline_id
-             where c.workspace_id = $1 and c.opportunity_id {}
-             order by c.id",
-            db.engine().any(2)
-        ),
+    let mut cards = db.query(
+        &of_sql(db.engine()),
         &store::params![who.workspace_id, ids],
         |row| {
             let (pipeline_id, stage_id) = (row.get(2)?, row.get(3)?);
@@ -159,7 +165,9 @@ pub(super) fn of(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<Placem
                 },
             })
         },
-    )?)
+    )?;
+    cards.sort_unstable_by_key(|card| card.id);
+    Ok(cards)
 }
 
 /// Finds the stage that a new opportunity's card is to enter, if any is named.
@@ -248,14 +256,19 @@ pub(super) fn put_first_card(
     Ok(())
 }
 
+/// The statement that reads the ranks of a stage without the card `$3`.
+pub(super) fn neighbours_sql(order: &str) -> String {
+    format!(
+        "select rank from cards where workspace_id = $1 and stage_id = $2 and id <> $3
+         order by rank {order} limit $4 offset $5"
+    )
+}
+
 /// A rank that gives the card `id` its index among the others of the stage.
 fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
     let neighbours = |order: &str, limit: i64, offset: i64| {
         db.query(
-            &format!(
-                "select rank from cards where workspace_id = $1 and stage_id = $2 and id <> $3
-                 order by rank {order} limit $4 offset $5"
-            ),
+            &neighbours_sql(order),
             &store::params![who.workspace_id, target.stage_id, id, limit, offset],
             |row| row.get::<String>(0).map(Rank::from_stored),
         )

@@ -5,6 +5,8 @@ mod cards;
 mod expand;
 mod people;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use store::{Db, Tx};
 use uuid::Uuid;
@@ -27,9 +29,9 @@ use crate::events::{self, Automations, Trigger};
 use crate::input::Patch;
 use crate::metadata::{Metadata, Tags};
 use crate::money::{Amount, Currency, Percent};
-use crate::paging::{Page, PageRequest};
+use crate::paging::{self, Listing, Page, PageRequest};
 use crate::public_ids::{self, Counter};
-use crate::record::{self, Column, New, Writable, change};
+use crate::record::{self, Column, New, Record, Writable, change};
 use crate::search::{self, Document, Query, Search, Searchable};
 use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
@@ -206,9 +208,49 @@ crate::input! {
     }
 }
 
+/// The opportunities with a card `c`, one for each card.
+const BY_CARD: Listing<'_> = Listing {
+    columns: Opportunity::QUALIFIED,
+    from: "cards c
+           join opportunities t on t.workspace_id = c.workspace_id and t.id = c.opportunity_id",
+    id: "c.opportunity_id",
+};
+
+/// The opportunities of an assigned user `u`.
+const BY_USER: Listing<'_> = Listing {
+    columns: Opportunity::QUALIFIED,
+    from: "opportunity_users u
+           join opportunities t on t.workspace_id = u.workspace_id and t.id = u.opportunity_id",
+    id: "u.opportunity_id",
+};
+
+/// All opportunities.
+const ALL: Listing<'_> = Listing {
+    columns: Opportunity::QUALIFIED,
+    from: "opportunities t",
+    id: "t.id",
+};
+
 /// A page of the opportunities, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListOpportunities) -> Result<Page<Opportunity>> {
-    let filter = &input.filter;
+    let (listing, condition) = listed(db, who, &input.filter)?;
+    page(db, who, listing, condition, input.page, &input.expansions)
+}
+
+/// What a list is read from, and under which condition. Of a stage, a pipeline
+/// or a user it is read from their own index, which has the order of the list:
+/// a page of theirs costs the same however many opportunities others have.
+fn listed(
+    db: &Db<'_>,
+    who: &Caller,
+    filter: &OpportunityFilter,
+) -> Result<(Listing<'static>, Condition)> {
+    let by_card = filter.pipeline_id.or(filter.stage_id).is_some();
+    let listing = match filter.assigned_to {
+        _ if by_card => BY_CARD,
+        Some(_) => BY_USER,
+        None => ALL,
+    };
     let mut condition = record::all(who);
     condition
         .and_if("t.status = ?", filter.status)
@@ -222,37 +264,45 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListOpportunities) -> Result<Page
             "t.created_at < ?",
             filter.created_before.map(|moment| moment.0),
         )
-        .and_if(
-            "t.id in (select u.opportunity_id from opportunity_users u
-                      where u.workspace_id = $1 and u.user_id = ?)",
-            filter.assigned_to,
-        )
-        .and_if(
-            "t.id in (select c.opportunity_id from cards c
-                      where c.workspace_id = $1 and c.pipeline_id = ?)",
-            filter.pipeline_id,
-        )
-        .and_if(
-            "t.id in (select c.opportunity_id from cards c
-                      where c.workspace_id = $1 and c.stage_id = ?)",
-            filter.stage_id,
+        .and_if("c.pipeline_id = ?", filter.pipeline_id);
+    if by_card {
+        condition.and("c.workspace_id = $1", []);
+    }
+    if let Some(stage_id) = filter.stage_id {
+        // The index of the cards begins by the pipeline.
+        condition.and(
+            "c.stage_id = ? and c.pipeline_id = (select s.pipeline_id from stages s
+                                                 where s.workspace_id = $1 and s.id = ?)",
+            [stage_id.into(), stage_id.into()],
         );
+    }
+    if let Some(user_id) = filter.assigned_to {
+        let text = if by_card {
+            "exists (select 1 from opportunity_users u
+                     where u.workspace_id = $1 and u.opportunity_id = t.id and u.user_id = ?)"
+        } else {
+            "u.workspace_id = $1 and u.user_id = ?"
+        };
+        condition.and(text, [user_id.into()]);
+    }
     if let Some(query) = &filter.search {
         search::narrow::<Opportunity>(db, who, &mut condition, query)?;
     }
-    page(db, who, condition, input.page, &input.expansions)
+    Ok((listing, condition))
 }
 
-/// A page of the opportunities under `condition`, with what is asked to be
-/// expanded.
-pub(crate) fn page(
+/// A page of the opportunities of `listing` under `condition`, with what is
+/// asked to be expanded.
+fn page(
     db: &Db<'_>,
     who: &Caller,
+    listing: Listing<'_>,
     condition: Condition,
     request: PageRequest,
     expansions: &Expansions,
 ) -> Result<Page<Opportunity>> {
-    let mut page = record::page(db, condition, request)?;
+    let id = |opportunity: &Opportunity| opportunity.id;
+    let mut page = paging::page(db, listing, condition, request, id, Opportunity::from_row)?;
     expand::complete(db, who, &mut page.items, expansions)?;
     Ok(page)
 }
@@ -599,7 +649,7 @@ crate::input! {
 /// A page of the opportunities that belong to another record, which must exist.
 pub fn list_of(db: &Db<'_>, who: &Caller, of: Of, input: &ListOf) -> Result<Page<Opportunity>> {
     let mut condition = record::all(who);
-    match of {
+    let listing = match of {
         Of::Contact(id) => {
             record::check::<Contact>(db, who, id)?;
             condition.and(
@@ -607,19 +657,18 @@ pub fn list_of(db: &Db<'_>, who: &Caller, of: Of, input: &ListOf) -> Result<Page
                    where l.workspace_id = $1 and l.contact_id = ?))",
                 [id.into(), id.into()],
             );
+            ALL
         }
         Of::Company(id) => {
             record::check::<Company>(db, who, id)?;
             condition.and("t.company_id = ?", [id.into()]);
+            ALL
         }
         Of::Pipeline(id) => {
             record::check::<crate::pipelines::Pipeline>(db, who, id)?;
-            condition.and(
-                "t.id in (select c.opportunity_id from cards c
-                          where c.workspace_id = $1 and c.pipeline_id = ?)",
-                [id.into()],
-            );
+            condition.and("c.workspace_id = $1 and c.pipeline_id = ?", [id.into()]);
+            BY_CARD
         }
-    }
-    page(db, who, condition, input.page, &input.expansions)
+    };
+    page(db, who, listing, condition, input.page, &input.expansions)
 }

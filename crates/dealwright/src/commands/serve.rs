@@ -116,7 +116,9 @@ async fn set_up(store: &Store, demo: bool) -> Result<Option<CreatedApiKey>, Fail
             let Some((_, who)) = workspaces::create_first(tx, new.clone(), now, &ids)? else {
                 return Ok(None);
             };
-            let _ = demo; // WIRE
+            if demo {
+                crate::demo::fill(tx, &who)?;
+            }
             first_key(tx, &who).map(Some)
         })
         .await;
@@ -142,9 +144,10 @@ shown again.
 
 Try it:
 
-    curl -H 'Authorization: Bearer {key}' http://{address}/v1/opportunities
+    curl -H 'Authorization: Bearer {key}' http://{address}{prefix}/opportunities
 ",
-        key = key.key
+        key = key.key,
+        prefix = api::PREFIXES[0],
     );
 }
 

@@ -1,0 +1,201 @@
+//! The conventions of every endpoint: bodies, errors, warnings, request ids.
+
+use serde_json::json;
+
+use crate::fixtures::Business;
+use crate::harness::{Answer, Client, assert_error};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+
+fn post(client: &Client, body: &str) -> Answer {
+    client.raw("POST", "/opportunities", &JSON, body.as_bytes())
+}
+
+on_both_engines! {
+    fn a_body_that_is_no_json_object_is_refused_and_leaves_nothing(server: &Server) {
+        let client = server.client();
+        let deep = |depth: usize| {
+            format!(r#"{{"name":"Deep","metadata":{{"a":{}{}}}}}"#, "[".repeat(depth - 2), "]".repeat(depth - 2))
+        };
+        let refused = [
+            "{", "[]", "null", "7", "\"name\"", "{\"name\":\"A\"} x", "{'name':'A'}", "{\"name\":\"\\ud800\"}",
+            "{\"name\":\"A\n\"}", "\u{feff}{}", &deep(129), &deep(10_000),
+        ];
+        for body in refused {
+            assert_error(&post(&client, body), 400, "INVALID_BODY", &[]);
+        }
+        let invalid_utf8 = client.raw("POST", "/opportunities", &JSON, b"{\"name\":\"\xff\xfe\"}");
+        assert_error(&invalid_utf8, 400, "INVALID_BODY", &[]);
+        assert_error(&client.raw("PATCH", "/opportunities/01900000-0000-7000-8000-000000000000", &JSON, b""), 400, "INVALID_BODY", &[]);
+        assert_eq!(client.get("/opportunities").expect(200).ids().len(), 0);
+
+        // As deep as is allowed comes back as it was sent.
+        post(&client, &deep(128)).expect(201);
+        let sent = format!(r#""metadata":{{"a":{}{}}}"#, "[".repeat(126), "]".repeat(126));
+        assert!(client.get("/opportunities").expect(200).text.contains(&sent));
+    }
+
+    fn a_body_over_its_limit_is_refused_with_413(server: &Server) {
+        let client = server.client();
+        let body = |bytes: usize| format!(r#"{{"name":"Big","zzz":"{}"}}"#, "z".repeat(bytes));
+        for bytes in [2 * 1024 * 1024, 10 * 1024 * 1024] {
+            assert_error(&post(&client, &body(bytes)), 413, "INVALID_BODY", &[]);
+        }
+        let bulk = client.raw("POST", "/opportunities/bulk-create", &JSON, body(17 * 1024 * 1024).as_bytes());
+        assert_error(&bulk, 413, "INVALID_BODY", &[]);
+        // The connection is good for more, and nothing was made.
+        assert_eq!(client.get("/opportunities").expect(200).ids().len(), 0);
+        // Below the limit it is only a name that nobody asked for.
+        post(&client, &body(1_900_000)).expect(201);
+        let records = json!({"records": [{"name": "A"}], "zzz": "z".repeat(3_000_000)});
+        client.post("/opportunities/bulk-create", records).expect(200);
+    }
+
+    fn a_body_of_another_type_is_refused(server: &Server) {
+        let client = server.client();
+        for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+            let answer = client.raw("POST", "/opportunities", &[("content-type", media_type)], b"{\"name\":\"A\"}");
+            assert_error(&answer, 415, "UNSUPPORTED_MEDIA_TYPE", &[]);
+        }
+        let answer = client.raw("POST", "/opportunities", &[], b"{\"name\":\"A\"}");
+        assert_error(&answer, 415, "UNSUPPORTED_MEDIA_TYPE", &[]);
+        let media_type = [("content-type", "Application/JSON; charset=utf-8")];
+        client.raw("POST", "/opportunities", &media_type, b"{\"name\":\"A\"}").expect(201);
+        // What needs no body may come without one and without a type.
+        let business = Business::found(&client);
+        let path = format!("/opportunities/{}/users/{}", business.opportunity, business.user);
+        client.delete(&path).expect(204);
+        client.raw("POST", &path, &[], b"").expect(201);
+    }
+
+    fn all_missing_fields_and_all_wrong_ones_are_named_at_once(server: &Server) {
+        let client = server.client();
+        let missing = client.post("/company/users/invite", json!({"full_name": null, "email": "  "}));
+        assert_error(&missing, 400, "MISSING_FIELDS", &["email", "full_name"]);
+        let fix = missing.json()["error"]["fix"].to_string();
+        assert!(fix.contains("'email'") && fix.contains("'full_name'"), "{fix}");
+
+        let wrong = client.post("/opportunities", json!({
+            "name": "A".repeat(256),
+            "status": "closed",
+            "contact_id": "7",
+            "value": "ten",
+            "currency": "DOLLAR",
+            "probability": 101,
+            "expected_close_date": "2026-02-30",
+            "next_action_date": "tomorrow",
+            "tags": [{"name": "a"}, 7],
+            "metadata": [],
+            "skip_action_ids": ["x"],
+        }));
+        let named = [
+            "name", "status", "contact_id", "value", "currency", "probability", "expected_close_date",
+            "next_action_date", "tags[1]", "metadata", "skip_action_ids[0]",
+        ];
+        assert_error(&wrong, 400, "VALIDATION_ERROR", &named);
+        let hint = wrong.json()["error"]["hint"].to_string();
+        assert!(hint.contains("lost_reason"), "the hint lists what would be valid: {hint}");
+        assert_eq!(client.get("/opportunities").expect(200).ids().len(), 0);
+    }
+
+    fn every_text_is_kept_as_it_was_sent_but_for_nul(server: &Server) {
+        let client = server.client();
+        for name in ["👩‍🚀 Zoë \u{202e}✓", "'; drop table opportunities; --", "<script>alert(1)</script>", "\\u0041 \" \\ %00", &"é".repeat(255)] {
+            let made = client.post("/opportunities", json!({"name": name, "notes": name, "metadata": {name: name}})).expect(201);
+            let read = client.get(&format!("/opportunities/{}", made.id())).expect(200).data();
+            assert_eq!((&read["name"], &read["notes"], &read["metadata"][name]), (&json!(name), &json!(name), &json!(name)));
+        }
+        let before = client.get("/opportunities").expect(200).ids();
+        for (field, value) in [
+            ("name", json!("A\0B")),
+            ("notes", json!("\0")),
+            ("lead_source", json!("x\0")),
+            ("tags", json!(["a\0"])),
+            ("metadata", json!({"a": {"b": ["\0"]}})),
+            ("metadata", json!({"a\0": 1})),
+        ] {
+            let mut body = json!({"name": "A"});
+            body[field] = value;
+            assert_error(&client.post("/opportunities", body), 400, "VALIDATION_ERROR", &[field]);
+        }
+        assert_error(&client.get("/opportunities?search=a%00b"), 400, "VALIDATION_ERROR", &["search"]);
+        assert_error(&client.post("/opportunities/search", json!({"query": "\0"})), 400, "VALIDATION_ERROR", &["query"]);
+        assert_eq!(client.get("/opportunities").expect(200).ids(), before);
+    }
+
+    fn money_is_exact_and_bounded(server: &Server) {
+        let client = server.client();
+        for (sent, kept) in [
+            ("0.1", "0.1"), ("10005534", "10005534"), ("1e3", "1000"), ("-0.0001", "-0.0001"), ("0.30000000000000004", "0.3"),
+            ("900000000000000.1234", "900000000000000.1234"), ("12.34565", "12.3457"), ("-0", "0"),
+        ] {
+            let made = post(&client, &format!(r#"{{"name":"A","value":{sent}}}"#)).expect(201);
+            assert!(made.text.contains(&format!(r#""value":{kept},"#)), "{sent}: {}", made.text);
+            let read = client.get(&format!("/opportunities/{}", made.id())).expect(200);
+            assert!(read.text.contains(&format!(r#""value":{kept},"#)), "{sent}: {}", read.text);
+        }
+        for sent in ["1e400", "-1e400", "9999999999999999999", "1e15"] {
+            let refused = post(&client, &format!(r#"{{"name":"A","value":{sent}}}"#));
+            assert_error(&refused, 400, "VALIDATION_ERROR", &["value"]);
+        }
+    }
+
+    fn what_nobody_asked_for_is_ignored_and_named(server: &Server) {
+        let client = server.client();
+        let made = client.post("/opportunities?dry_run=1", json!({"name": "A", "colour": "red", "id": "7"})).expect(201).json();
+        let warnings = made["meta"]["warnings"].to_string();
+        for name in ["colour", "id", "dry_run"] {
+            assert!(warnings.contains(name), "{name} in {warnings}");
+        }
+        let listed = client.get("/opportunities?sort=name&limit=5").expect(200).json();
+        let warnings = listed["meta"]["warnings"].as_array().expect("warnings");
+        assert!(warnings.len() == 1 && warnings[0].to_string().contains("sort"));
+        let bulk = client.post("/opportunities/bulk-create", json!({"records": [{"name": "A", "shade": 1}]})).expect(200).json();
+        assert!(bulk["meta"]["warnings"].to_string().contains("shade"));
+        assert_eq!(client.get("/opportunities").expect(200).json()["meta"].get("warnings"), None);
+    }
+
+    fn every_answer_carries_a_request_id(server: &Server) {
+        let client = server.client();
+        let sent = |id: &str| client.raw("GET", "/opportunities", &[("x-request-id", id)], b"");
+        assert_eq!(sent("my-id_1.2:3").header("x-request-id"), Some("my-id_1.2:3"));
+        let too_long = "x".repeat(129);
+        for strange in ["a b", "", "a\"b", &too_long] {
+            let answered = sent(strange);
+            let id = answered.header("x-request-id").expect("a request id");
+            assert_ne!(id, strange);
+            assert_eq!(id.len(), 36);
+        }
+        for answer in [client.get("/nothing"), client.without_key().get("/contacts"), client.under("").get("/healthz")] {
+            assert!(answer.header("x-request-id").is_some(), "{}", answer.request);
+        }
+    }
+
+    fn an_unknown_filter_value_is_refused_and_an_unknown_id_finds_nothing(server: &Server) {
+        let client = server.client();
+        Business::found(&client);
+        let nothing = "01900000-0000-7000-8000-000000000000";
+        for filter in ["contact_id", "customer_id", "assigned_to", "pipeline_id", "stage_id"] {
+            assert_eq!(client.get(&format!("/opportunities?{filter}={nothing}")).expect(200).ids().len(), 0);
+            assert_error(&client.get(&format!("/opportunities?{filter}=7")), 400, "VALIDATION_ERROR", &[filter]);
+        }
+        assert_error(&client.get("/opportunities?status=maybe"), 400, "VALIDATION_ERROR", &["status", "open, won, lost"]);
+        assert_error(&client.get("/opportunities?created_after=yesterday"), 400, "VALIDATION_ERROR", &["created_after"]);
+        let unknown = client.get("/opportunities?expand=contact,everything");
+        assert_error(&unknown, 400, "VALIDATION_ERROR", &["expand", "contact, customer, assigned_users"]);
+    }
+
+    fn no_log_line_tells_a_key_or_who_someone_is(server: &Server) {
+        let client = server.client();
+        let contact = json!({"first_name": "Wilhelmina", "email": "wilhelmina@example.com", "phone": "0491 570 156"});
+        client.post("/contacts", contact).expect(201);
+        client.get("/contacts?email=wilhelmina@example.com").expect(200);
+        client.post("/contacts/search", json!({"query": "wilhelmina"})).expect(200);
+        client.with_key("dw_live_not-a-real-key-but-like-one-0123456789abcde").get("/contacts").expect(401);
+        let output = server.output().replace(server.key(), "");
+        for told in ["ilhelmina", "491570156", "491 570 156", "not-a-real-key"] {
+            assert!(!output.contains(told), "{told} in the log");
+        }
+        assert_eq!(server.output().matches(server.key()).count(), 2, "the key is shown with its curl line, once");
+    }
+}
