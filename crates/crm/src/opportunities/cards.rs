@@ -212,10 +212,7 @@ pub(super) fn check(
     }
     let stage = record::lock::<Stage>(tx, who, stage_id)?;
     if pipeline_id.is_some_and(|id| id != stage.pipeline_id) {
-        return Err(Error::invalid(
-            "stage_id",
-            "must name a stage of the pipeline given in pipeline_id",
-        ));
+        return Err(elsewhere());
     }
     Ok(CheckedTarget {
         pipeline_id: stage.pipeline_id,
@@ -227,6 +224,27 @@ pub(super) fn check(
         },
         position,
     })
+}
+
+/// Refuses a stage of another pipeline as a filter; one that nobody knows is in
+/// no pipeline.
+pub(super) fn check_filter(
+    db: &Db<'_>,
+    who: &Caller,
+    pipeline_id: Uuid,
+    stage_id: Uuid,
+) -> Result<()> {
+    match record::find::<Stage>(db, who, stage_id)? {
+        Some(stage) if stage.pipeline_id != pipeline_id => Err(elsewhere()),
+        _ => Ok(()),
+    }
+}
+
+fn elsewhere() -> Error {
+    Error::invalid(
+        "stage_id",
+        "must name a stage of the pipeline given in pipeline_id",
+    )
 }
 
 /// Puts the card of an opportunity that has none yet.

@@ -233,6 +233,9 @@ const ALL: Listing<'_> = Listing {
 
 /// A page of the opportunities, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListOpportunities) -> Result<Page<Opportunity>> {
+    if let (Some(pipeline_id), Some(stage_id)) = (input.filter.pipeline_id, input.filter.stage_id) {
+        cards::check_filter(db, who, pipeline_id, stage_id)?;
+    }
     let (listing, condition) = listed(db, who, &input.filter)?;
     page(db, who, listing, condition, input.page, &input.expansions)
 }
