@@ -281,6 +281,12 @@ on_both_engines! {
                 &["stage_id"],
             );
         }
+        let filter = format!(
+            "/opportunities?pipeline_id={}&stage_id={}",
+            sales.id,
+            projects.stage("Planned")
+        );
+        assert_error(&client.get(&filter), 400, "VALIDATION_ERROR", &["stage_id"]);
         let records = json!({"records": [with("name", json!("Deck"))]});
         let data = client
             .post("/opportunities/bulk-create", records)

@@ -296,6 +296,12 @@ on_both_engines! {
             [existing.clone()]
         );
 
+        let both = client.post(
+            "/opportunities",
+            json!({"status": "pending", "value": "a lot"}),
+        );
+        assert_error(&both, 400, "MISSING_FIELDS", &["name", "status", "value"]);
+
         let longest = json!({"name": long(255), "notes": long(100_000), "probability": 100});
         assert_holds(&patched(&client, &existing, longest.clone()), &longest);
         // Characters count, not bytes.
