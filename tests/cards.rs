@@ -159,7 +159,7 @@ on_both_engines! {
             let listed = client
                 .get(&format!("/opportunities?pipeline_id={}", pipeline.id))
                 .expect(200);
-            assert_eq!(listed.ids(), [id.clone()]);
+            assert_eq!(listed.ids(), [id.as_str()]);
             let elsewhere = client
                 .get(&format!(
                     "/opportunities?stage_id={}",

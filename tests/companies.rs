@@ -232,7 +232,7 @@ on_both_engines! {
         for of in ["companies", "customers"] {
             assert_eq!(
                 client.get(&format!("/{of}")).expect(200).ids(),
-                [company.clone()]
+                [company.as_str()]
             );
             for name in ["opportunities", "deals"] {
                 let listed = client.get(&format!("/{of}/{company}/{name}")).expect(200);

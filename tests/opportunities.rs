@@ -293,7 +293,7 @@ on_both_engines! {
         }
         assert_eq!(
             client.get("/opportunities").expect(200).ids(),
-            [existing.clone()]
+            [existing.as_str()]
         );
 
         let both = client.post(
@@ -794,7 +794,7 @@ on_both_engines! {
         );
         assert_eq!(
             client.get("/opportunities").expect(200).ids(),
-            [below.clone()]
+            [below.as_str()]
         );
         assert_eq!(found(&client, "Fence"), Vec::<String>::new());
         for of in [

@@ -184,7 +184,7 @@ on_both_engines! {
                     .get(&format!("/opportunities?assigned_to={user}"))
                     .expect(200)
                     .ids(),
-                [id.clone()]
+                [id.as_str()]
             );
         }
 
