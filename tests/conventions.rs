@@ -1,6 +1,6 @@
 //! The conventions of every endpoint: bodies, errors, warnings, request ids.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::fixtures::Business;
 use crate::harness::{Answer, Client, assert_error};

@@ -1,8 +1,12 @@
-//! A small business to test against, and the catalog to walk through.
+//! A small business to test against, records and what is claimed of them, and
+//! the catalog to walk through.
 
 use serde_json::{Value, json};
 
-use crate::harness::Client;
+use crate::harness::{Answer, Client, eventually};
+
+/// A well-formed id that no record has.
+pub(crate) const NOBODY: &str = "01900000-0000-7000-8000-000000000000";
 
 /// The ids of one record of each kind, linked to each other.
 pub(crate) struct Business {
@@ -94,6 +98,139 @@ pub(crate) fn default_pipeline(client: &Client) -> (String, Vec<String>) {
     (pipeline, stages)
 }
 
+/// A pipeline and its stages by name.
+pub(crate) struct Pipeline {
+    pub(crate) id: String,
+    stages: Vec<(String, String)>,
+}
+
+impl Pipeline {
+    /// The one that every workspace begins with.
+    #[track_caller]
+    pub(crate) fn default_of(client: &Client) -> Pipeline {
+        let (id, _) = default_pipeline(client);
+        Pipeline::load(client, id)
+    }
+
+    /// A new one with ordinary stages.
+    #[track_caller]
+    pub(crate) fn create(client: &Client, name: &str, stages: &[&str]) -> Pipeline {
+        let id = create(client, "/pipelines", json!({"name": name}));
+        for stage in stages {
+            create(
+                client,
+                &format!("/pipelines/{id}/stages"),
+                json!({"name": stage}),
+            );
+        }
+        Pipeline::load(client, id)
+    }
+
+    #[track_caller]
+    fn load(client: &Client, id: String) -> Pipeline {
+        let stages = client.get(&format!("/pipelines/{id}/stages")).expect(200);
+        let stages = list(&stages.data())
+            .iter()
+            .map(|stage| (text(&stage["name"]), text(&stage["id"])))
+            .collect();
+        Pipeline { id, stages }
+    }
+
+    /// The id of a stage.
+    #[track_caller]
+    pub(crate) fn stage(&self, name: &str) -> &str {
+        match self.stages.iter().find(|(stage, _)| stage == name) {
+            Some((_, id)) => id,
+            None => panic!("no stage is called {name}"),
+        }
+    }
+
+    /// The body of a move to a stage.
+    #[track_caller]
+    pub(crate) fn target(&self, stage: &str) -> Value {
+        json!({"pipeline_id": self.id, "stage_id": self.stage(stage)})
+    }
+}
+
+/// Creates a record and answers its id.
+#[track_caller]
+pub(crate) fn create(client: &Client, path: &str, body: Value) -> String {
+    client.post(path, body).expect(201).id()
+}
+
+/// The record as it is now.
+#[track_caller]
+pub(crate) fn read(client: &Client, path: &str, id: &str) -> Value {
+    client.get(&format!("{path}/{id}")).expect(200).data()
+}
+
+/// The names of the records in an answer, in their order.
+#[track_caller]
+pub(crate) fn names(answer: &Answer) -> Vec<String> {
+    let data = answer.data();
+    let name = |record: &Value| match record.get("name") {
+        Some(name) => text(name),
+        None => text(&record["first_name"]),
+    };
+    list(&data).iter().map(name).collect()
+}
+
+/// The same, in the order of the alphabet.
+#[track_caller]
+pub(crate) fn sorted_names(answer: &Answer) -> Vec<String> {
+    let mut names = names(answer);
+    names.sort_unstable();
+    names
+}
+
+#[track_caller]
+pub(crate) fn text(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => panic!("{value} is no text"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn list(value: &Value) -> &[Value] {
+    match value.as_array() {
+        Some(list) => list,
+        None => panic!("{value} is no list"),
+    }
+}
+
+/// An instant as the API writes it: `2026-03-01T09:00:00.000Z`.
+#[track_caller]
+pub(crate) fn instant(value: &Value) -> jiff::Timestamp {
+    let written = text(value);
+    let instant = match written.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant,
+        Err(error) => panic!("{written} is no instant: {error}"),
+    };
+    assert_eq!(format!("{instant:.3}"), written);
+    instant
+}
+
+/// Returns when the clock shows a later instant than this one, so that what
+/// happens next can't have the same.
+#[track_caller]
+pub(crate) fn let_time_pass(since: &Value) {
+    let since = instant(since).as_millisecond();
+    eventually("the clock shows a later instant", || {
+        (jiff::Timestamp::now().as_millisecond() > since).then_some(())
+    });
+}
+
+/// A text as it stands in a query string.
+pub(crate) fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte.is_ascii_alphanumeric() {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 /// Every endpoint of `/api-index.json`.
 #[track_caller]
 pub(crate) fn endpoints(client: &Client) -> Vec<Endpoint> {
@@ -145,12 +282,11 @@ impl Endpoint {
 
     /// The path with an id in it that names nothing.
     pub(crate) fn path_to_nothing(&self) -> String {
-        let nothing = "01900000-0000-7000-8000-000000000000";
         let segments = self
             .path()
             .split('/')
             .map(|segment| match segment.starts_with(':') {
-                true => nothing,
+                true => NOBODY,
                 false => segment,
             });
         segments.collect::<Vec<_>>().join("/")

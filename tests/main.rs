@@ -4,11 +4,13 @@
 #[macro_use]
 mod harness;
 
+mod cards;
 mod conventions;
 mod durability;
 mod fixtures;
 mod isolation;
 mod keys;
+mod opportunities;
 mod paging;
 mod routes;
 mod starting;

@@ -7,8 +7,6 @@ use axum::http::StatusCode;
 use crm::error::Problems;
 use serde::Serialize;
 
-use crate::operation::Operation;
-
 /// An error, as it is answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct ApiError {
@@ -199,20 +197,6 @@ impl ApiError {
             crm::Error::ScopeMissing(scope) => Self::insufficient_scope(&[scope]),
             crm::Error::Store(error) => Self::store(error),
         }
-    }
-
-    /// The same, with what the operation would take as the hint.
-    pub(crate) fn of_call(error: &crm::Error, operation: &Operation) -> Self {
-        let mut said = Self::of(error);
-        if matches!(error, crm::Error::Input(_)) && !operation.fields.is_empty() {
-            let kind = match operation.reads_query() {
-                true => "Query parameters",
-                false => "Writable fields",
-            };
-            let names: Vec<_> = operation.fields.iter().map(|field| field.name).collect();
-            said.hint = format!("{kind}: {}", names.join(", "));
-        }
-        said
     }
 
     fn input(problems: &Problems) -> Self {

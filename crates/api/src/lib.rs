@@ -11,6 +11,8 @@ mod envelope;
 mod error;
 pub mod operation;
 pub mod operations;
+mod schemas;
 mod surfaces;
 
-pub use surfaces::http::{Options, PREFIXES, Service};
+pub use surfaces::PREFIXES;
+pub use surfaces::http::{Options, Service};

@@ -21,12 +21,13 @@ use crm::error::Problems;
 use crm::input::{FieldDescription, Fields, Input, parse_uuid};
 use crm::scopes::Scopes;
 use crm::{Caller, Error};
-use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use store::{Db, Store, Tx};
 use uuid::Uuid;
 
 use crate::envelope::{Answer, Reply};
+use crate::error::ApiError;
+use crate::schemas;
 
 /// The largest body of an ordinary request, in bytes.
 const BODY_LIMIT: usize = 2 * 1024 * 1024;
@@ -178,6 +179,21 @@ impl Operation {
             .collect()
     }
 
+    /// What a domain error says on the wire, with what the operation would take
+    /// as the hint.
+    pub(crate) fn explain(&self, error: &Error) -> ApiError {
+        let mut said = ApiError::of(error);
+        if matches!(error, Error::Input(_)) && !self.fields.is_empty() {
+            let kind = match self.reads_query() {
+                true => "Query parameters",
+                false => "Writable fields",
+            };
+            let names: Vec<_> = self.fields.iter().map(|field| field.name).collect();
+            said.hint = format!("{kind}: {}", names.join(", "));
+        }
+        said
+    }
+
     /// Reads the fields and does what the operation does.
     pub(crate) fn run(&self, call: Call) -> Running {
         (self.run)(call)
@@ -287,7 +303,7 @@ impl Declaration {
         let needed = Scopes::of(scopes.iter().copied())
             .unwrap_or_else(|flaw| panic!("{tool} needs scopes that exist: {}", flaw.message));
         let mut fields = Vec::new();
-        I::describe(&mut self_contained_schemas(), &mut fields);
+        I::describe(&mut schemas::self_contained(), &mut fields);
         Operation {
             method,
             path,
@@ -318,13 +334,6 @@ fn read_call<const N: usize, I: Input>(
         (Ok(path), Some(input)) => Ok((path, input, unknown)),
         _ => Err(Error::Input(Problems::default())),
     }
-}
-
-/// Makes schemas that refer to no other.
-pub(crate) fn self_contained_schemas() -> SchemaGenerator {
-    SchemaSettings::draft2020_12()
-        .with(|settings| settings.inline_subschemas = true)
-        .into_generator()
 }
 
 fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {

@@ -144,6 +144,7 @@ pub struct FieldDescription {
 pub struct Fields {
     given: BTreeMap<String, Value>,
     from_query: bool,
+    of_new_record: bool,
     problems: Problems,
 }
 
@@ -153,6 +154,7 @@ impl Fields {
         Self {
             given: object.into_iter().collect(),
             from_query: false,
+            of_new_record: false,
             problems: Problems::default(),
         }
     }
@@ -166,8 +168,17 @@ impl Fields {
         Self {
             given,
             from_query: true,
+            of_new_record: false,
             problems: Problems::default(),
         }
+    }
+
+    /// Reads the fields of a record that does not exist yet.
+    pub(crate) fn of_new_record<I: Input>(&mut self) -> Option<I> {
+        self.of_new_record = true;
+        let read = I::read(self);
+        self.of_new_record = false;
+        read
     }
 
     /// Ends the reading: all problems, or the names that nothing asked for.
@@ -193,7 +204,7 @@ impl Fields {
     pub fn required<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
         match self.take::<T>(name) {
             Taken::Value(value) => Some(value),
-            Taken::Absent | Taken::Null => {
+            Taken::Absent | Taken::Null | Taken::Blank => {
                 self.problems.missing.push(name.to_owned());
                 None
             }
@@ -205,7 +216,7 @@ impl Fields {
     pub fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take::<T>(name) {
             Taken::Value(value) => Some(Some(value)),
-            Taken::Absent | Taken::Null => Some(None),
+            Taken::Absent | Taken::Null | Taken::Blank => Some(None),
             Taken::Flawed => None,
         }
     }
@@ -219,7 +230,7 @@ impl Fields {
     pub fn patch<T: FromJson>(&mut self, name: &'static str) -> Option<Patch<T>> {
         match self.take::<T>(name) {
             Taken::Value(value) => Some(Patch::Set(value)),
-            Taken::Null => Some(Patch::Clear),
+            Taken::Null | Taken::Blank => Some(Patch::Clear),
             Taken::Absent => Some(Patch::Keep),
             Taken::Flawed => None,
         }
@@ -229,7 +240,7 @@ impl Fields {
     pub fn solid<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take::<T>(name) {
             Taken::Value(value) => Some(Some(value)),
-            Taken::Null => {
+            Taken::Null | Taken::Blank => {
                 self.problems.missing.push(name.to_owned());
                 None
             }
@@ -238,10 +249,13 @@ impl Fields {
         }
     }
 
-    /// A field that may be left out and whose type says what null means.
+    /// A field that may be left out and whose type says what null means; for a
+    /// new record it means the default.
     pub fn plain<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take::<T>(name) {
             Taken::Value(value) => Some(Some(value)),
+            Taken::Blank => Some(None),
+            Taken::Null if self.of_new_record => Some(None),
             Taken::Null => match T::from_null() {
                 Ok(value) => Some(Some(value)),
                 Err(flaw) => {
@@ -272,7 +286,7 @@ impl Fields {
         };
         match read {
             Ok(Some(value)) => Taken::Value(value),
-            Ok(None) => Taken::Null,
+            Ok(None) => Taken::Blank,
             Err(flaw) => {
                 self.note(name, flaw);
                 Taken::Flawed
@@ -289,6 +303,7 @@ impl Fields {
 enum Taken<T> {
     Absent,
     Null,
+    Blank,
     Flawed,
     Value(T),
 }

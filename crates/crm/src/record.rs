@@ -190,7 +190,7 @@ impl<F: Writable> Input for New<F> {
     fn read(fields: &mut Fields) -> Option<Self> {
         let needed = F::needed().iter();
         let missing: Vec<_> = needed.filter(|name| !fields.has(name)).collect();
-        let given = F::read(fields);
+        let given = fields.of_new_record::<F>();
         for name in &missing {
             fields.problems().missing.push((**name).to_owned());
         }

@@ -175,6 +175,7 @@ macro_rules! words {
                 value: &serde_json::Value,
             ) -> Result<Option<Self>, $crate::input::Flaw> {
                 match value {
+                    serde_json::Value::String(text) if text.trim().is_empty() => Ok(None),
                     serde_json::Value::String(text) => text.parse().map(Some),
                     _ => Err($crate::input::Flaw::new(
                         concat!("must be one of ", $crate::words!(@list $($word),*))

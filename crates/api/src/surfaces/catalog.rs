@@ -3,11 +3,10 @@
 
 use crm::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::reference;
-use super::routes::PREFIXES;
+use super::{PREFIXES, reference};
 use crate::operation::Operation;
+use crate::schemas::kind;
 
 #[derive(Serialize)]
 struct Catalog {
@@ -103,26 +102,6 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         description: operation.description,
         tool_name: operation.tool,
         doc_url: format!("{public_url}{}", reference::path(operation)),
-    }
-}
-
-/// What a field takes, in a word: of a string its format where it has one, of
-/// anything else its type.
-pub(crate) fn kind(schema: &Value) -> String {
-    let type_name = match schema.get("type") {
-        Some(Value::String(name)) => Some(name.as_str()),
-        // Or null.
-        Some(Value::Array(names)) => names.first().and_then(Value::as_str),
-        _ => None,
-    };
-    let format = schema.get("format").and_then(Value::as_str);
-    match (type_name, format) {
-        (Some("string"), Some(format)) => format.to_owned(),
-        (Some(name), _) => name.to_owned(),
-        (None, _) => match schema.get("anyOf").and_then(|any| any.get(0)) {
-            Some(first) => kind(first),
-            None => "string".to_owned(),
-        },
     }
 }
 

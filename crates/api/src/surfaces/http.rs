@@ -23,8 +23,6 @@ use crate::error::ApiError;
 use crate::operation::{Call, Operation};
 use crate::operations;
 
-pub use super::routes::PREFIXES;
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
@@ -210,7 +208,7 @@ impl Service {
         if operation.changes_keys() {
             self.keys.forget();
         }
-        let reply = reply.map_err(|error| ApiError::of_call(&error, operation))?;
+        let reply = reply.map_err(|error| operation.explain(&error))?;
 
         let meta = Meta {
             credits_remaining: self.meter.charge(workspace_id, operation.cost),

@@ -5,3 +5,7 @@ pub(crate) mod catalog;
 pub(crate) mod http;
 pub(crate) mod reference;
 pub(crate) mod routes;
+
+/// The paths under which the whole API is served: the canonical one, and the
+/// one that old clients know.
+pub const PREFIXES: [&str; 2] = ["/v1", "/functions/v1/api/v1"];

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::catalog::kind;
-use super::routes::PREFIXES;
-use crate::operation::{Operation, self_contained_schemas};
+use super::PREFIXES;
+use crate::operation::Operation;
+use crate::schemas::{kind, self_contained};
 
 /// Where the page of an operation is, below the server's root.
 pub(crate) fn path(operation: &Operation) -> String {
@@ -82,7 +82,7 @@ fn parameters(page: &mut String, operation: &Operation) {
 }
 
 fn answer(page: &mut String, operation: &Operation) {
-    let Some(schema) = operation.answer_schema(&mut self_contained_schemas()) else {
+    let Some(schema) = operation.answer_schema(&mut self_contained()) else {
         return;
     };
     let (schema, of_a_list) = match schema.get("items") {

@@ -5,12 +5,8 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use matchit::Router;
 
-use super::reference;
+use super::{PREFIXES, reference};
 use crate::operation::Operation;
-
-/// The paths under which the whole API is served: the canonical one, and the
-/// one that old clients know.
-pub const PREFIXES: [&str; 2] = ["/v1", "/functions/v1/api/v1"];
 
 /// What a route leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -144,9 +144,10 @@ shown again.
 
 Try it:
 
-    curl -H 'Authorization: Bearer {key}' http://{address}/v1/opportunities
+    curl -H 'Authorization: Bearer {key}' http://{address}{prefix}/opportunities
 ",
-        key = key.key
+        key = key.key,
+        prefix = api::PREFIXES[0],
     );
 }
 
