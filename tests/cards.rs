@@ -444,6 +444,51 @@ on_both_engines! {
         }
     }
 
+    fn a_status_follows_the_card_that_moves_whatever_other_cards_there_are(server: &Server) {
+        let client = server.client();
+        let sales = Pipeline::default_of(&client);
+        let projects = Pipeline::create(&client, "Projects", &["Planned", "Built"]);
+        let id = standing_in(&client, sales.stage("Lead"));
+        let status = || text(&read(&client, "/opportunities", &id)["status"]);
+
+        add_card(&client, &id, sales.target("Won")).expect(200);
+        assert_eq!(status(), "won");
+        // After the sale comes the project: that reopens nothing.
+        for stage in ["Planned", "Built"] {
+            add_card(&client, &id, projects.target(stage)).expect(200);
+            assert_eq!(status(), "won", "{stage}");
+        }
+        // The one card that is left stands in no won stage.
+        shift(&client, &id, projects.target("Built")).expect(200);
+        assert_eq!(status(), "open");
+    }
+
+    fn moves_at_once_leave_every_stage_in_order(server: &Server) {
+        let client = server.client();
+        let sales = Pipeline::default_of(&client);
+        let names = ["Lead", "Qualified"];
+        let ids: Vec<_> = (0..8)
+            .map(|_| standing_in(&client, sales.stage("Lead")))
+            .collect();
+        std::thread::scope(|scope| {
+            for seed in 0..4 {
+                let (client, sales, ids) = (&client, &sales, &ids);
+                scope.spawn(move || {
+                    let mut dice = Dice(seed);
+                    for _ in 0..25 {
+                        let id = &ids[dice.below(ids.len())];
+                        let target = sales.target(names[dice.below(names.len())]);
+                        shift(client, id, at(target, dice.below(8) as i64)).expect(200);
+                    }
+                });
+            }
+        });
+        let board = board(&client, &sales);
+        let mut cards: Vec<_> = board.into_values().flatten().collect();
+        cards.sort_unstable();
+        assert_eq!(cards, ids);
+    }
+
     fn moving_many_reports_those_that_could_not_be_moved(server: &Server) {
         let client = server.client();
         let sales = Pipeline::default_of(&client);

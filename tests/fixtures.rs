@@ -221,6 +221,36 @@ pub(crate) fn let_time_pass(since: &Value) {
     });
 }
 
+/// A filter of a list, and which of the records it lets through, by index.
+pub(crate) type Filter<'a> = (String, &'a dyn Fn(usize) -> bool);
+
+/// A list shows the records that all chosen filters let through, the newest
+/// first, whichever filters are chosen. The records come in order of age.
+#[track_caller]
+pub(crate) fn assert_filters_combine(
+    client: &Client,
+    path: &str,
+    records: &[Value],
+    filters: &[Filter<'_>],
+) {
+    for choice in 0..1_u32 << filters.len() {
+        let chosen: Vec<_> = filters
+            .iter()
+            .enumerate()
+            .filter_map(|(bit, filter)| (choice >> bit & 1 == 1).then_some(filter))
+            .collect();
+        let query: Vec<_> = chosen.iter().map(|(query, _)| query.as_str()).collect();
+        let path = format!("{path}?{}", query.join("&"));
+        let expected: Vec<_> = (0..records.len())
+            .rev()
+            .filter(|index| chosen.iter().all(|(_, lets_through)| lets_through(*index)))
+            .map(|index| text(&records[index]["id"]))
+            .collect();
+        assert!(!expected.is_empty(), "{path} would show nothing");
+        assert_eq!(client.get(&path).expect(200).ids(), expected, "{path}");
+    }
+}
+
 /// A text as it stands in a query string.
 pub(crate) fn encode(text: &str) -> String {
     text.bytes()

@@ -4,7 +4,10 @@
 #[macro_use]
 mod harness;
 
+mod bulk;
 mod cards;
+mod companies;
+mod contacts;
 mod conventions;
 mod durability;
 mod fixtures;
@@ -12,5 +15,8 @@ mod isolation;
 mod keys;
 mod opportunities;
 mod paging;
+mod people;
+mod pipelines;
 mod routes;
 mod starting;
+mod workspace;
