@@ -1,18 +1,22 @@
 //! What an opportunity is answered with beyond its own columns: its cards
-//! always, its contact, company and users when asked for. A fixed number of
+//! always, its contact, referrer, company and users when asked for. A fixed number of
 //! statements, however many opportunities there are.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use store::Db;
 use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::companies::Company;
 use crate::contacts::Contact;
+use crate::email::Email;
 use crate::error::Result;
 use crate::record::{self, Record};
+use crate::text::{Name, Text};
 
 use super::{Opportunity, cards, people};
 
@@ -21,6 +25,8 @@ crate::words! {
     pub enum Expansion {
         /// The primary contact, whole.
         Contact = "contact",
+        /// The contact who referred it most recently, in short.
+        Referrer = "referrer",
         /// The company, whole.
         Customer = "customer",
         /// The assigned users.
@@ -32,9 +38,42 @@ crate::input! {
     /// What is to be included with each opportunity.
     #[derive(Default)]
     pub struct Expansions {
-        /// What to include, separated by commas: `contact`, `customer`,
-        /// `assigned_users`.
+        /// What to include, separated by commas: `contact`, `referrer`,
+        /// `customer`, `assigned_users`.
         defaulted expand: Vec<Expansion>,
+    }
+}
+
+/// The contact who referred an opportunity, in short.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Referrer {
+    /// Its id.
+    pub id: Uuid,
+    /// Its number within the workspace: `C-001`.
+    pub public_id: String,
+    /// The first name.
+    pub first_name: Name,
+    /// The last name.
+    pub last_name: Option<Name>,
+    /// The e-mail address.
+    pub email: Option<Email>,
+    /// The mobile number.
+    pub phone: Option<Text<64>>,
+    /// What they do.
+    pub job_title: Option<Text<255>>,
+}
+
+impl From<Contact> for Referrer {
+    fn from(contact: Contact) -> Self {
+        Self {
+            id: contact.id,
+            public_id: contact.public_id,
+            first_name: contact.first_name,
+            last_name: contact.last_name,
+            email: contact.email,
+            phone: contact.phone,
+            job_title: contact.job_title,
+        }
     }
 }
 
@@ -57,6 +96,16 @@ pub(super) fn complete(
         let contacts = of_ids::<Contact>(db, who, opportunities.iter().map(|one| one.contact_id))?;
         for one in &mut *opportunities {
             one.contact = Some(linked(&contacts, one.contact_id));
+        }
+    }
+    if expansions.expand.contains(&Expansion::Referrer) {
+        let ids = opportunities
+            .iter()
+            .map(|one| one.primary_referrer_contact_id);
+        let contacts = of_ids::<Contact>(db, who, ids)?;
+        for one in &mut *opportunities {
+            let referrer = linked(&contacts, one.primary_referrer_contact_id);
+            one.referrer = Some(referrer.map(|contact| Box::new((*contact).into())));
         }
     }
     if expansions.expand.contains(&Expansion::Customer) {

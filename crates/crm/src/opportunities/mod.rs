@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub use bulk::{BulkCreate, BulkMove, bulk_create, bulk_delete, bulk_move};
 pub(crate) use cards::{Mode, place};
 pub use cards::{Placement, Target, add_card, move_to};
-pub use expand::{Expansion, Expansions};
+pub use expand::{Expansion, Expansions, Referrer};
 pub(crate) use people::unassign_everywhere;
 pub use people::{
     AssignedUser, add_contact, assign_user, contacts, remove_contact, unassign_user, users,
@@ -130,6 +130,9 @@ crate::record! {
         /// The primary contact, with `expand=contact`.
         #[serde(skip_serializing_if = "Option::is_none")]
         contact: Option<Option<Box<Contact>>>,
+        /// The contact who referred it, in short, with `expand=referrer`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        referrer: Option<Option<Box<Referrer>>>,
         /// The company, with `expand=customer`.
         #[serde(skip_serializing_if = "Option::is_none")]
         customer: Option<Option<Box<Company>>>,

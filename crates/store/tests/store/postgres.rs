@@ -1,13 +1,10 @@
 //! What only PostgreSQL does, and how its tests come by a database.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use store::{Engine, Error, Options, Store, Target, params};
 use tokio::sync::Barrier;
-use uuid::Uuid;
 
 use crate::{Home, add, count, id, insert};
 
@@ -235,103 +232,4 @@ async fn more_statements_than_are_kept_prepared_can_be_used() {
         .await
         .unwrap();
     assert!(prepared <= 520, "{prepared}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn measurement() {
-    measure(Engine::Postgres).await;
-}
-
-/// Reads and writes a second, from many tasks.
-pub(crate) async fn measure(engine: Engine) {
-    let home = Home::with_notes(engine).await;
-    home.store
-        .write(|tx| -> Result<(), Error> {
-            for number in 0..10_000 {
-                insert(
-                    tx,
-                    number,
-                    "a note of some length, so that there is something to read",
-                )?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let next = Arc::new(AtomicU32::new(0));
-    for tasks in [1, 16, 64] {
-        let (store, next_read) = (home.store.clone(), next.clone());
-        rate(
-            &format!("{engine:?} reads, {tasks} tasks"),
-            tasks,
-            move || {
-                let wanted = id(u128::from(
-                    next_read.fetch_add(7919, Ordering::Relaxed) % 10_000,
-                ));
-                let store = store.clone();
-                async move {
-                    store
-                        .read(move |db| {
-                            db.query_one(
-                                "select id, body from note where id = $1",
-                                &params![wanted],
-                                |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
-                            )
-                        })
-                        .await
-                        .unwrap_or_else(|error: Error| panic!("{error}"));
-                }
-            },
-        )
-        .await;
-        let (store, next_write) = (home.store.clone(), next.clone());
-        rate(
-            &format!("{engine:?} writes, {tasks} tasks"),
-            tasks,
-            move || {
-                let _ = next_write.fetch_add(1, Ordering::Relaxed);
-                let new = Uuid::now_v7();
-                let store = store.clone();
-                async move {
-                    store
-                        .write(move |tx| {
-                            tx.execute(
-                                "insert into note (id, body) values ($1, $2)",
-                                &params![new, "a new note of some length"],
-                            )
-                        })
-                        .await
-                        .unwrap_or_else(|error: Error| panic!("{error}"));
-                }
-            },
-        )
-        .await;
-    }
-    println!("{:?}", home.store.stats());
-}
-
-async fn rate<F: Future<Output = ()> + Send>(
-    what: &str,
-    tasks: usize,
-    once: impl Fn() -> F + Send + Sync + Clone + 'static,
-) {
-    let end = Instant::now() + Duration::from_secs(3);
-    let mut set = tokio::task::JoinSet::new();
-    for _ in 0..tasks {
-        let once = once.clone();
-        set.spawn(async move {
-            let mut done = 0_u64;
-            while Instant::now() < end {
-                once().await;
-                done += 1;
-            }
-            done
-        });
-    }
-    let mut done = 0;
-    while let Some(count) = set.join_next().await {
-        done += count.unwrap();
-    }
-    println!("{what}: {} a second", done / 3);
 }

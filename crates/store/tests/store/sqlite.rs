@@ -119,9 +119,3 @@ async fn a_misspelt_column_in_quotes_is_an_error() {
         .await;
     assert!(matches!(result, Err(Error::Engine(_))), "{result:?}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn measurement() {
-    crate::postgres::measure(Engine::Sqlite).await;
-}

@@ -385,6 +385,25 @@ on_both_engines! {
         assert_eq!(answer(&desk.get(tx, page.items[1].id)?).get("contact"), None);
     }
 
+    fn a_referrer_is_shown_in_short(tx, desk) {
+        let contact = desk.contact(tx, "Ada")?;
+        let id = desk.opportunity(tx, "Deal")?.id;
+        let shown = |db: &Db<'_>| -> Result<Json> {
+            let expansions = Expansions { expand: vec![Expansion::Referrer] };
+            Ok(answer(&get(db, &desk.who, id, &expansions)?))
+        };
+        assert_eq!(shown(tx)?.get("referrer"), Some(&Json::Null));
+        tx.execute(
+            "update opportunities set primary_referrer_contact_id = $3
+             where workspace_id = $1 and id = $2",
+            &store::params![desk.who.workspace_id, id, contact.id],
+        )?;
+        assert_eq!(shown(tx)?["referrer"], json!({
+            "id": contact.id, "public_id": "C-001", "first_name": "Ada", "last_name": null,
+            "email": null, "phone": null, "job_title": null,
+        }));
+    }
+
     fn the_opportunities_of_a_record_are_those_that_name_it(tx, desk) {
         let (contact, company) = (desk.contact(tx, "Ada")?.id, desk.company(tx, "Acme")?.id);
         let primary = desk.create(tx, json!({ "name": "P", "contact_id": contact }))?.id;
@@ -512,7 +531,7 @@ fn an_unknown_expansion_is_refused_with_the_valid_ones() {
     let problems = refused::<Expansions>(json!({ "expand": ["contact", "owner"] }));
     let problem = &problems.invalid[0];
     assert_eq!(problem.field, "expand[1]");
-    for known in ["contact", "customer", "assigned_users"] {
+    for known in ["contact", "referrer", "customer", "assigned_users"] {
         assert!(problem.message.contains(known), "{}", problem.message);
     }
 }
