@@ -201,7 +201,11 @@ on_both_engines! {
         let id = create(
             &client,
             "/opportunities",
-            json!({"name": "Fence", "stage_id": sales.stage("Won"), "actual_close_date": "2026-01-31"}),
+            json!({
+                "name": "Fence",
+                "stage_id": sales.stage("Won"),
+                "actual_close_date": "2026-01-31",
+            }),
         );
         let won = read(&client, "/opportunities", &id);
         assert_eq!(

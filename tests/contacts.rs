@@ -323,7 +323,12 @@ on_both_engines! {
         ] {
             made(
                 &client,
-                json!({"first_name": first_name, "last_name": last_name, "email": email, "phone": phone}),
+                json!({
+                    "first_name": first_name,
+                    "last_name": last_name,
+                    "email": email,
+                    "phone": phone,
+                }),
             );
         }
         assert_eq!(found(&client, "ANN"), ["Ann", "Annabel", "Ann", "Zoë"]);

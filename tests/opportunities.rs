@@ -397,7 +397,12 @@ on_both_engines! {
         let open = patched(&client, &id, json!({"status": "open"}));
         assert_holds(
             &open,
-            &json!({"won_at": null, "lost_at": null, "actual_close_date": null, "placements": placements}),
+            &json!({
+                "won_at": null,
+                "lost_at": null,
+                "actual_close_date": null,
+                "placements": placements,
+            }),
         );
     }
 
@@ -839,14 +844,17 @@ on_both_engines! {
             "/contacts",
             json!({
                 "first_name": "Zoë", "last_name": "Müller-Østergård",
-                "email": "zoe@blumen.example", "phone": "0412 345 678",
+                "email": "zoe@blumen.example",
+                "phone": "0412 345 678",
             }),
         );
         let company = create(
             &client,
             "/companies",
             json!({
-                "name": "Straße & Söhne", "email": "office@strasse.example", "phone": "02 9876 5432",
+                "name": "Straße & Söhne",
+                "email": "office@strasse.example",
+                "phone": "02 9876 5432",
             }),
         );
         let names_of_both = ["By company", "By contact"];

@@ -41,6 +41,11 @@ fn by_currency(sum: &Value) -> Value {
     Value::Array(rows)
 }
 
+/// A row of a sum.
+fn worth(currency: &str, total: f64, weighted: f64) -> Value {
+    json!({"currency": currency, "total_value": total, "weighted_value": weighted})
+}
+
 /// The opportunities of a stage, in the order of their cards.
 #[track_caller]
 fn column(client: &Client, stage: &str) -> Vec<String> {
@@ -193,7 +198,12 @@ on_both_engines! {
         let client = server.client();
         let pipeline = create(&client, "/pipelines", json!({"name": "Projects"}));
         let path = format!("/pipelines/{pipeline}/stages");
-        let sent = json!({"name": "Planned", "color": "#112233", "probability": 12.5, "is_won_stage": true});
+        let sent = json!({
+            "name": "Planned",
+            "color": "#112233",
+            "probability": 12.5,
+            "is_won_stage": true,
+        });
         let made = client.post(&path, sent).expect(201).data();
         assert_eq!(
             made,
@@ -219,7 +229,13 @@ on_both_engines! {
         );
 
         let stage = format!("{path}/{id}");
-        let changed = client.patch(&stage, json!({"name": "Built", "probability": null, "is_won_stage": false, "is_lost_stage": true})).expect(200).data();
+        let changes = json!({
+            "name": "Built",
+            "probability": null,
+            "is_won_stage": false,
+            "is_lost_stage": true,
+        });
+        let changed = client.patch(&stage, changes).expect(200).data();
         assert_eq!(
             (&changed["name"], &changed["probability"]),
             (&json!("Built"), &Value::Null)
@@ -583,7 +599,11 @@ on_both_engines! {
             (&signed, json!(1000.0008), "AUD", json!(100)),
         ] {
             let body = json!({
-                "name": "Fence", "stage_id": stage, "value": value, "currency": currency, "probability": probability,
+                "name": "Fence",
+                "stage_id": stage,
+                "value": value,
+                "currency": currency,
+                "probability": probability,
             });
             create(&client, "/opportunities", body);
         }
@@ -609,25 +629,35 @@ on_both_engines! {
                 "name": "Projects",
                 "stages": [
                     {
-                        "stage_id": quoted, "name": "Quoted", "position": 0, "deal_count": 6,
+                        "stage_id": quoted,
+                        "name": "Quoted",
+                        "position": 0,
+                        "deal_count": 6,
                         "by_currency": [
-                            {"currency": "AUD", "total_value": 107.3, "weighted_value": 50.1},
-                            {"currency": "EUR", "total_value": 0.3, "weighted_value": 0.3},
+                            worth("AUD", 107.3, 50.1),
+                            worth("EUR", 0.3, 0.3),
                         ],
                     },
                     {
-                        "stage_id": signed, "name": "Signed", "position": 1, "deal_count": 2,
-                        "by_currency": [
-                            {"currency": "AUD", "total_value": 1080.0008, "weighted_value": 1010.0008},
-                        ],
+                        "stage_id": signed,
+                        "name": "Signed",
+                        "position": 1,
+                        "deal_count": 2,
+                        "by_currency": [worth("AUD", 1080.0008, 1010.0008)],
                     },
-                    {"stage_id": empty, "name": "Empty", "position": 2, "deal_count": 0, "by_currency": []},
+                    {
+                        "stage_id": empty,
+                        "name": "Empty",
+                        "position": 2,
+                        "deal_count": 0,
+                        "by_currency": [],
+                    },
                 ],
                 "totals": {
                     "deal_count": 8,
                     "by_currency": [
-                        {"currency": "AUD", "total_value": 1187.3008, "weighted_value": 1060.1008},
-                        {"currency": "EUR", "total_value": 0.3, "weighted_value": 0.3},
+                        worth("AUD", 1187.3008, 1060.1008),
+                        worth("EUR", 0.3, 0.3),
                     ],
                 },
             })
@@ -637,10 +667,11 @@ on_both_engines! {
     fn large_amounts_are_summed_to_the_last_digit(server: &Server) {
         let client = server.client();
         let pipeline = Pipeline::default_of(&client);
+        let stage = pipeline.stage("Lead");
         // More digits than a float has.
+        let value = "900719925474099.1234";
         let body = format!(
-            r#"{{"name": "Fence", "value": 900719925474099.1234, "probability": 50, "stage_id": "{}"}}"#,
-            pipeline.stage("Lead")
+            r#"{{"name": "Fence", "value": {value}, "probability": 50, "stage_id": "{stage}"}}"#
         );
         for _ in 0..2 {
             let made = client
@@ -652,7 +683,7 @@ on_both_engines! {
                 )
                 .expect(201);
             assert!(
-                made.text.contains(r#""value":900719925474099.1234,"#),
+                made.text.contains(&format!(r#""value":{value},"#)),
                 "{}",
                 made.text
             );

@@ -32,7 +32,12 @@ on_both_engines! {
         for field in ["id", "name", "timezone", "currency", "country"] {
             assert!(company[field].is_string(), "{field} in {company}");
         }
-        let changes = json!({"name": "Fences Ltd", "timezone": "Europe/London", "currency": "GBP", "country": "GB"});
+        let changes = json!({
+            "name": "Fences Ltd",
+            "timezone": "Europe/London",
+            "currency": "GBP",
+            "country": "GB",
+        });
         let changed = client.patch("/company", changes.clone()).expect(200).data();
         for (field, value) in changes.as_object().expect("fields") {
             assert_eq!(&changed[field], value, "{field}");
@@ -184,7 +189,13 @@ on_both_engines! {
         assert_eq!(client.get("/company/users").expect(200).data()[0], user);
 
         let_time_pass(&user["updated_at"]);
-        let changes = json!({"full_name": "Ann", "role": "client_admin", "phone": null, "job_title": null, "is_active": false});
+        let changes = json!({
+            "full_name": "Ann",
+            "role": "client_admin",
+            "phone": null,
+            "job_title": null,
+            "is_active": false,
+        });
         let changed = client.patch(&path, changes.clone()).expect(200).data();
         for (field, value) in changes.as_object().expect("fields") {
             assert_eq!(&changed[field], value, "{field}");
