@@ -3,23 +3,15 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::{Error, ErrorKind};
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
 use store::{Options, Target};
 
-use crate::commands::Command;
-
-/// A self-hosted sales pipeline server.
-///
-/// Every option can also be given as the environment variable that its help
-/// names, or in the TOML file named by --config, under its own name with
-/// underscores: `data_dir = "/var/lib/dealwright"`. The command line wins over
-/// the environment, the environment over the file.
-#[derive(Debug, Parser)]
-#[command(name = "dealwright", version, propagate_version = true)]
-pub(crate) struct Cli {
+/// The options that every command has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Configuration {
     /// The file from which options are read that are given nowhere else
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -38,8 +30,6 @@ pub(crate) struct Cli {
     /// How log lines are written to the standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    #[command(subcommand)]
-    pub(crate) command: Command,
 }
 
 /// How a log line looks.
@@ -51,27 +41,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-impl Cli {
-    /// Reads the options of this process.
-    pub(crate) fn read() -> Result<Self, Error> {
-        Self::read_from(std::env::args_os().collect())
-    }
-
-    fn read_from(arguments: Vec<OsString>) -> Result<Self, Error> {
-        let command = with_environment(Self::command());
-        let first = command.clone().ignore_errors(true);
-        let file = first
-            .try_get_matches_from(&arguments)?
-            .get_one::<PathBuf>("config")
-            .cloned();
-        let command = match file {
-            Some(path) => with_file(command, &path)?,
-            None => command,
-        };
-        let matches = command.try_get_matches_from(arguments)?;
-        Self::from_arg_matches(&matches)
-    }
-
+impl Configuration {
     /// Which database is meant.
     pub(crate) fn target(&self) -> Target {
         match &self.database_url {
@@ -89,6 +59,25 @@ impl Cli {
     }
 }
 
+/// Reads a command line by `command`, its environment and its file.
+///
+/// # Errors
+/// What to show to whoever wrote them.
+pub(crate) fn read(command: clap::Command) -> Result<ArgMatches, Error> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let command = with_environment(command);
+    let first = command.clone().ignore_errors(true);
+    let file = first
+        .try_get_matches_from(&arguments)?
+        .get_one::<PathBuf>("config")
+        .cloned();
+    let command = match file {
+        Some(path) => with_file(command, &path)?,
+        None => command,
+    };
+    command.try_get_matches_from(arguments)
+}
+
 /// Lets every option be given by the environment.
 fn with_environment(command: clap::Command) -> clap::Command {
     each_option(command, &|option, name| {
@@ -98,7 +87,7 @@ fn with_environment(command: clap::Command) -> clap::Command {
 
 /// Lets the file decide where neither the command line nor the environment
 /// does.
-fn with_file(command: clap::Command, path: &std::path::Path) -> Result<clap::Command, Error> {
+fn with_file(command: clap::Command, path: &Path) -> Result<clap::Command, Error> {
     let wrong = |what: String| {
         Error::raw(
             ErrorKind::Io,

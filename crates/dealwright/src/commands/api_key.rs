@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Failure, WorkspaceOption, open_migrated, print_json};
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// What is done about API keys.
 #[derive(Debug, Subcommand)]
@@ -51,8 +51,11 @@ pub(crate) enum ApiKeyCommand {
 }
 
 /// Runs one of them.
-pub(crate) async fn run(cli: &Cli, command: &ApiKeyCommand) -> Result<(), Failure> {
-    let store = open_migrated(cli).await?;
+pub(crate) async fn run(
+    configuration: &Configuration,
+    command: &ApiKeyCommand,
+) -> Result<(), Failure> {
+    let store = open_migrated(configuration).await?;
     match command {
         ApiKeyCommand::Create {
             scopes,

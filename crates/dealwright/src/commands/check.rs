@@ -6,16 +6,16 @@ use crm::{MIGRATIONS, workspaces};
 use store::{Engine, Store, Target};
 
 use super::Failure;
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// Tries everything and prints a line for each; failure if one of them failed.
-pub(crate) async fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let mut report = Report { sound: true };
-    report.line("configuration", Ok(configuration(cli)));
-    if let Target::Sqlite(_) = cli.target() {
-        report.line("data folder", data_folder(cli));
+    report.line("configuration", Ok(sources(configuration)));
+    if let Target::Sqlite(_) = configuration.target() {
+        report.line("data folder", data_folder(configuration));
     }
-    match database(cli).await {
+    match database(configuration).await {
         Ok(None) => report.line(
             "database",
             Ok("none yet: the first start makes it".to_owned()),
@@ -55,15 +55,15 @@ impl Report {
     }
 }
 
-fn configuration(cli: &Cli) -> String {
-    match &cli.config {
+fn sources(configuration: &Configuration) -> String {
+    match &configuration.config {
         Some(file) => format!("read with {}", file.display()),
         None => "read, without a file".to_owned(),
     }
 }
 
-fn data_folder(cli: &Cli) -> Result<String, Failure> {
-    let folder = &cli.data_dir;
+fn data_folder(configuration: &Configuration) -> Result<String, Failure> {
+    let folder = &configuration.data_dir;
     if !folder.exists() {
         return Ok(format!("{} will be made", folder.display()));
     }
@@ -75,14 +75,16 @@ fn data_folder(cli: &Cli) -> Result<String, Failure> {
     Ok(format!("{} can be written", folder.display()))
 }
 
-async fn database(cli: &Cli) -> Result<Option<Store>, Failure> {
-    let target = cli.target();
+async fn database(configuration: &Configuration) -> Result<Option<Store>, Failure> {
+    let target = configuration.target();
     if let Target::Sqlite(path) = &target
         && !path.exists()
     {
         return Ok(None);
     }
-    Ok(Some(Store::open(&target, cli.store_options()).await?))
+    Ok(Some(
+        Store::open(&target, configuration.store_options()).await?,
+    ))
 }
 
 async fn integrity(store: &Store) -> Result<String, Failure> {

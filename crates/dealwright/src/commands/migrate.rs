@@ -3,11 +3,11 @@
 use crm::MIGRATIONS;
 
 use super::{Failure, open};
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// Applies the migrations that the database lacks and says which.
-pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
-    let store = open(cli).await?;
+pub(crate) async fn run(configuration: &Configuration) -> Result<(), Failure> {
+    let store = open(configuration).await?;
     let applied = store.migrate(MIGRATIONS).await?;
     for migration in MIGRATIONS
         .iter()

@@ -13,7 +13,7 @@ use crm::workspaces::{self, Workspace};
 use crm::{Caller, Ids, MIGRATIONS};
 use store::{Store, Target};
 
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// Why a command failed, to be shown to the operator.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,30 +39,37 @@ pub(crate) enum Command {
 }
 
 /// Runs the command that was given.
-pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    match &cli.command {
-        Command::Serve(options) => return serve::run(&cli, options).await,
-        Command::Migrate => migrate::run(&cli).await?,
-        Command::Check => return check::run(&cli).await,
-        Command::ApiKey(command) => api_key::run(&cli, command).await?,
-        Command::Workspace(command) => workspace::run(&cli, command).await?,
+pub(crate) async fn run(
+    configuration: &Configuration,
+    command: &Command,
+) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(options) => return serve::run(configuration, options).await,
+        Command::Migrate => migrate::run(configuration).await?,
+        Command::Check => return check::run(configuration).await,
+        Command::ApiKey(command) => api_key::run(configuration, command).await?,
+        Command::Workspace(command) => workspace::run(configuration, command).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the database, making the data folder where it is missing.
-async fn open(cli: &Cli) -> Result<Store, Failure> {
-    let target = cli.target();
+async fn open(configuration: &Configuration) -> Result<Store, Failure> {
+    let target = configuration.target();
     if let Target::Sqlite(_) = target {
-        std::fs::create_dir_all(&cli.data_dir)
-            .map_err(|error| format!("the data folder {}: {error}", cli.data_dir.display()))?;
+        std::fs::create_dir_all(&configuration.data_dir).map_err(|error| {
+            format!(
+                "the data folder {}: {error}",
+                configuration.data_dir.display()
+            )
+        })?;
     }
-    Ok(Store::open(&target, cli.store_options()).await?)
+    Ok(Store::open(&target, configuration.store_options()).await?)
 }
 
 /// Opens the database and brings its schema up to date.
-async fn open_migrated(cli: &Cli) -> Result<Store, Failure> {
-    let store = open(cli).await?;
+async fn open_migrated(configuration: &Configuration) -> Result<Store, Failure> {
+    let store = open(configuration).await?;
     let applied = store.migrate(MIGRATIONS).await?;
     if !applied.is_empty() {
         tracing::info!(migrations = ?applied, "the database was migrated");

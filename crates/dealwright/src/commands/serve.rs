@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, open_migrated};
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// How often what is counted in memory is written down.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -45,9 +45,12 @@ pub(crate) struct ServeOptions {
 }
 
 /// Serves until it is told to end.
-pub(crate) async fn run(cli: &Cli, options: &ServeOptions) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    configuration: &Configuration,
+    options: &ServeOptions,
+) -> Result<ExitCode, Failure> {
     let mut signals = Signals::listen()?;
-    let store = open_migrated(cli).await?;
+    let store = open_migrated(configuration).await?;
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| format!("{} can't be listened on: {error}", options.listen))?;

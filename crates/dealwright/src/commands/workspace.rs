@@ -6,7 +6,7 @@ use crm::{Ids, time::Timestamp};
 use serde_json::json;
 
 use super::{Failure, open_migrated, print_json};
-use crate::config::Cli;
+use crate::config::Configuration;
 
 /// What is done about workspaces.
 #[derive(Debug, Subcommand)]
@@ -29,8 +29,11 @@ pub(crate) enum WorkspaceCommand {
 }
 
 /// Runs one of them.
-pub(crate) async fn run(cli: &Cli, command: &WorkspaceCommand) -> Result<(), Failure> {
-    let store = open_migrated(cli).await?;
+pub(crate) async fn run(
+    configuration: &Configuration,
+    command: &WorkspaceCommand,
+) -> Result<(), Failure> {
+    let store = open_migrated(configuration).await?;
     match command {
         WorkspaceCommand::Create { name, json } => {
             let new = NewWorkspace::called(name)?;
