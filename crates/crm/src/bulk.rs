@@ -21,6 +21,13 @@ pub const MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Ids(Vec<Uuid>);
 
+impl Ids {
+    /// The ids, each once.
+    pub(crate) fn to_vec(&self) -> Vec<Uuid> {
+        self.0.clone()
+    }
+}
+
 impl FromJson for Ids {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
         let mut ids = Vec::new();

@@ -14,6 +14,10 @@
 /// The digits, in ASCII order.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+/// The longest run: enough to tell millions of cards apart, and how many rows
+/// are written to count one.
+const RUN: usize = 4;
+
 const ZERO: u8 = DIGITS[0];
 const LAST: u8 = DIGITS[61];
 
@@ -69,6 +73,19 @@ impl Rank {
     /// The text to store and to sort by.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The part that the rank shares with at most 61 other whole ranks, and with
+    /// whatever stands between them: what cards are counted by.
+    pub fn run(&self) -> &str {
+        let digits = self
+            .0
+            .bytes()
+            .next()
+            .map_or(0, whole_length)
+            .saturating_sub(1);
+        // Ranks are ASCII.
+        self.0.get(..digits.min(RUN)).unwrap_or(&self.0)
     }
 
     /// A rank read back from the database.

@@ -61,11 +61,13 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
+    cards::lock_stages(tx, who, input.ids.to_vec(), None)?;
     bulk::each_id(tx, &input.ids, |tx, id| super::delete(tx, who, id))
 }
 
 /// Moves opportunities to one stage.
 pub fn bulk_move(tx: &mut Tx<'_>, who: &Caller, input: &BulkMove) -> Result<Outcome<Uuid, ()>> {
+    cards::lock_stages(tx, who, input.ids.to_vec(), Some(input.target.stage_id))?;
     cards::check(
         tx,
         who,

@@ -117,16 +117,34 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
     place(tx, who, id, target, Mode::Add)
 }
 
+/// The index of the card `c` in its stage: what is counted before each prefix of
+/// its run, and the cards of the run that are above it.
+const INDEX: &str = "(select count(*) from cards above
+                 where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
+                   and above.rank >= c.run and above.rank < c.rank)
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 1 and n.prefix < substr(c.run, 1, 1))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 2 and n.prefix >= substr(c.run, 1, 1)
+                     and n.prefix < substr(c.run, 1, 2))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 3 and n.prefix >= substr(c.run, 1, 2)
+                     and n.prefix < substr(c.run, 1, 3))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 4 and n.prefix >= substr(c.run, 1, 3)
+                     and n.prefix < substr(c.run, 1, 4))";
+
 /// The statement that reads the cards of opportunities, in no particular
 /// order: to have one from its primary key, SQLite would read the cards of the
 /// whole workspace.
 pub(super) fn of_sql(engine: Engine) -> String {
     format!(
         "select c.id, c.opportunity_id, c.pipeline_id, c.stage_id,
-                (select count(*) from cards above
-                 where above.workspace_id = c.workspace_id
-                   and above.stage_id = c.stage_id
-                   and above.rank < c.rank),
+                {INDEX},
                 c.entered_stage_at,
                 p.name, s.name, s.color, s.position, s.is_won_stage, s.is_lost_stage
          from cards c
@@ -259,8 +277,8 @@ pub(super) fn put_first_card(
     let rank = rank_at(tx, who, target, id)?;
     tx.execute(
         "insert into cards
-             (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, entered_stage_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+             (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run, entered_stage_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         &store::params![
             who.workspace_id,
             id,
@@ -268,6 +286,7 @@ pub(super) fn put_first_card(
             target.pipeline_id,
             target.stage_id,
             rank.as_str(),
+            rank.run(),
             entered_stage_at
         ],
     )?;
@@ -303,6 +322,29 @@ fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Resul
     Ok(Rank::between(last.first(), None))
 }
 
+/// Lets nobody else count cards in the stages where these opportunities stand,
+/// nor in `target`, until the end of the transaction. Always in the same order,
+/// and before the opportunities are locked, so that no two wait for each other.
+pub(super) fn lock_stages(
+    tx: &Tx<'_>,
+    who: &Caller,
+    opportunity_ids: Vec<Uuid>,
+    target: Option<Uuid>,
+) -> Result<()> {
+    tx.query(
+        &format!(
+            "select id from stages where workspace_id = $1 and (id = $3 or id in (
+                 select stage_id from cards where workspace_id = $1 and opportunity_id {}
+             )) order by id{}",
+            tx.engine().any(2),
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, opportunity_ids, target],
+        |row| row.get::<Uuid>(0),
+    )?;
+    Ok(())
+}
+
 struct OldCard {
     id: Uuid,
     pipeline_id: Uuid,
@@ -319,6 +361,7 @@ pub(crate) fn place(
     mode: Mode,
 ) -> Result<Placement> {
     let automations = &target.automations;
+    lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
     let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
     let target = check(
         tx,
@@ -380,8 +423,8 @@ pub(crate) fn place(
             let rank = rank_at(tx, who, &target, card.id)?;
             tx.execute(
                 "update cards
-                 set pipeline_id = $3, stage_id = $4, rank = $5,
-                     entered_stage_at = case when stage_id = $4 then entered_stage_at else $6 end
+                 set pipeline_id = $3, stage_id = $4, rank = $5, run = $6,
+                     entered_stage_at = case when stage_id = $4 then entered_stage_at else $7 end
                  where workspace_id = $1 and id = $2",
                 &store::params![
                     who.workspace_id,
@@ -389,6 +432,7 @@ pub(crate) fn place(
                     target.pipeline_id,
                     target.stage_id,
                     rank.as_str(),
+                    rank.run(),
                     who.now
                 ],
             )?;

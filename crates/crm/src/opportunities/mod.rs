@@ -503,6 +503,7 @@ pub(crate) fn write_changes(
 
 /// Deletes an opportunity with its cards and its links.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    cards::lock_stages(tx, who, vec![id], None)?;
     record::lock::<Opportunity>(tx, who, id)?;
     search::remove::<Opportunity>(tx, who, id)?;
     record::delete::<Opportunity>(tx, who, id)
