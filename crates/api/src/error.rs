@@ -194,7 +194,7 @@ impl ApiError {
                 fix,
                 "The call changed nothing.",
             ),
-            crm::Error::ScopeMissing(scope) => Self::insufficient_scope(&[scope]),
+            crm::Error::ScopesMissing(scopes) => Self::insufficient_scope(scopes),
             crm::Error::Store(error) => Self::store(error),
         }
     }

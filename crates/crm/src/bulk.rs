@@ -11,6 +11,7 @@ use store::Tx;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::events::Automations;
 use crate::input::{Flaw, FromJson, Input, kind_of};
 
 /// How many records one call takes.
@@ -173,5 +174,6 @@ crate::input! {
     pub struct Delete {
         /// Their ids: 1 to 100.
         required ids: Ids,
+        flatten automations: Automations,
     }
 }

@@ -200,9 +200,9 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> 
 }
 
 /// Deletes a company; its opportunities and contacts stay.
-pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Company>(tx, who, id)?;
-    opportunities::unlink_company(tx, who, id)?;
+    opportunities::unlink_company(tx, who, id, automations)?;
     search::remove::<Company>(tx, who, id)?;
     record::delete::<Company>(tx, who, id)
 }
@@ -228,7 +228,9 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
-    bulk::each_id(tx, &input.ids, |tx, id| delete(tx, who, id))
+    bulk::each_id(tx, &input.ids, |tx, id| {
+        delete(tx, who, id, &input.automations)
+    })
 }
 
 fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
@@ -287,7 +289,7 @@ mod tests {
             assert_eq!(desk.events_of(tx, made.id)?, ["customer_created", "customer_updated"]);
             let listed = list(tx, &desk.who, &given(json!({ "industry": "Roads", "search": "acme l" })))?;
             assert_eq!(listed.items[0].id, made.id);
-            delete(tx, &desk.who, made.id)?;
+            delete(tx, &desk.who, made.id, &Automations::default())?;
             assert!(search(tx, &desk.who, &given(json!({ "query": "acme" })))?.items.is_empty());
             assert_eq!(create(tx, &desk.who, given(json!({ "name": "Next" })))?.public_id, "A-002");
         }

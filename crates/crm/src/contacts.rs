@@ -254,9 +254,9 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: ContactUpdate) -> 
 }
 
 /// Deletes a contact; the opportunities that it was part of stay.
-pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Contact>(tx, who, id)?;
-    opportunities::unlink_contact(tx, who, id)?;
+    opportunities::unlink_contact(tx, who, id, automations)?;
     search::remove::<Contact>(tx, who, id)?;
     record::delete::<Contact>(tx, who, id)
 }
@@ -282,7 +282,9 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
-    bulk::each_id(tx, &input.ids, |tx, id| delete(tx, who, id))
+    bulk::each_id(tx, &input.ids, |tx, id| {
+        delete(tx, who, id, &input.automations)
+    })
 }
 
 fn index(tx: &mut Tx<'_>, who: &Caller, contact: &Contact) -> Result<()> {
@@ -438,7 +440,7 @@ mod tests {
             remove_employer(tx, &desk.who, ada, acme)?;
             assert_eq!(attempt(tx, |tx| remove_employer(tx, &desk.who, ada, acme)), "not found: company");
             add_employer(tx, &desk.who, ada, acme)?;
-            delete(tx, &desk.who, ada)?;
+            delete(tx, &desk.who, ada, &Automations::default())?;
             assert!(companies::contacts(tx, &desk.who, acme, PageRequest::default())?.items.is_empty());
         }
 
@@ -470,13 +472,13 @@ mod tests {
             let page = PageRequest::default();
             for (result, what) in [
                 (attempt(tx, |tx| update(tx, who, ada, given(rename.clone()))), "contact"),
-                (attempt(tx, |tx| delete(tx, who, ada)), "contact"),
+                (attempt(tx, |tx| delete(tx, who, ada, &Automations::default())), "contact"),
                 (attempt(tx, |tx| employers(tx, who, ada, page)), "contact"),
                 (attempt(tx, |tx| add_employer(tx, who, ada, acme)), "contact"),
                 (attempt(tx, |tx| add_employer(tx, who, own.id, acme)), "company"),
                 (attempt(tx, |tx| remove_employer(tx, who, ada, acme)), "contact"),
                 (attempt(tx, |tx| companies::update(tx, who, acme, given(rename.clone()))), "company"),
-                (attempt(tx, |tx| companies::delete(tx, who, acme)), "company"),
+                (attempt(tx, |tx| companies::delete(tx, who, acme, &Automations::default())), "company"),
                 (attempt(tx, |tx| companies::contacts(tx, who, acme, page)), "company"),
             ] {
                 assert_eq!(result, format!("not found: {what}"));

@@ -26,9 +26,9 @@ pub enum Error {
         /// What the caller can do about it.
         fix: String,
     },
-    /// The caller's key lacks a scope that this very request needs.
-    #[error("this needs the scope {0}")]
-    ScopeMissing(&'static str),
+    /// The caller's key lacks scopes that this very request needs.
+    #[error("this needs {}", .0.join(", "))]
+    ScopesMissing(Vec<&'static str>),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),

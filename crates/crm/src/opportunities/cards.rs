@@ -302,7 +302,42 @@ pub(super) fn neighbours_sql(order: &str) -> String {
 }
 
 /// A rank that gives the card `id` its index among the others of the stage.
-fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
+fn rank_at(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
+    let rank = free_rank(tx, who, target, id)?;
+    if !rank.is_long() {
+        return Ok(rank);
+    }
+    spread(tx, who, target.stage_id, &rank)?;
+    free_rank(tx, who, target, id)
+}
+
+/// Gives the cards around a rank that has become long short ranks again.
+fn spread(tx: &mut Tx<'_>, who: &Caller, stage_id: Uuid, around: &Rank) -> Result<()> {
+    let (from, to) = around.neighbourhood();
+    let neighbourhood = store::params![who.workspace_id, stage_id, from.as_str(), to.as_str()];
+    let cards = tx.query(
+        "select id from cards
+         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4
+         order by rank",
+        &neighbourhood,
+        |row| row.get::<Uuid>(0),
+    )?;
+    // Out of the way first, so that no new rank meets an old one.
+    tx.execute(
+        "update cards set rank = '~' || rank
+         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4",
+        &neighbourhood,
+    )?;
+    for (id, rank) in cards.iter().zip(around.spread(cards.len())) {
+        tx.execute(
+            "update cards set rank = $3 where workspace_id = $1 and id = $2",
+            &store::params![who.workspace_id, *id, rank.as_str()],
+        )?;
+    }
+    Ok(())
+}
+
+fn free_rank(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
     let neighbours = |order: &str, limit: i64, offset: i64| {
         db.query(
             &neighbours_sql(order),
@@ -322,6 +357,19 @@ fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Resul
     Ok(Rank::between(last.first(), None))
 }
 
+/// The statement that locks the stages where the opportunities `$2` stand, and
+/// the stage `$3`.
+pub(super) fn lock_stages_sql(engine: Engine) -> String {
+    format!(
+        "select id from stages where workspace_id = $1 and id in (
+             select stage_id from cards where workspace_id = $1 and opportunity_id {}
+             union all select $3
+         ) order by id{}",
+        engine.any(2),
+        engine.for_update()
+    )
+}
+
 /// Lets nobody else count cards in the stages where these opportunities stand,
 /// nor in `target`, until the end of the transaction. Always in the same order,
 /// and before the opportunities are locked, so that no two wait for each other.
@@ -332,18 +380,20 @@ pub(super) fn lock_stages(
     target: Option<Uuid>,
 ) -> Result<()> {
     tx.query(
-        &format!(
-            "select id from stages where workspace_id = $1 and (id = $3 or id in (
-                 select stage_id from cards where workspace_id = $1 and opportunity_id {}
-             )) order by id{}",
-            tx.engine().any(2),
-            tx.engine().for_update()
-        ),
+        &lock_stages_sql(tx.engine()),
         &store::params![who.workspace_id, opportunity_ids, target],
         |row| row.get::<Uuid>(0),
     )?;
     Ok(())
 }
+
+/// The statement that reads where an opportunity stands; in no order, for the
+/// same reason as [`of_sql`].
+pub(super) const STANDING: &str =
+    "select c.id, c.pipeline_id, c.stage_id, s.is_won_stage, s.is_lost_stage
+     from cards c
+     join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+     where c.workspace_id = $1 and c.opportunity_id = $2";
 
 struct OldCard {
     id: Uuid,
@@ -370,12 +420,8 @@ pub(crate) fn place(
         target.stage_id,
         target.position,
     )?;
-    let cards = tx.query(
-        "select c.id, c.pipeline_id, c.stage_id, s.is_won_stage, s.is_lost_stage
-         from cards c
-         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
-         where c.workspace_id = $1 and c.opportunity_id = $2
-         order by c.id",
+    let mut cards = tx.query(
+        STANDING,
         &store::params![who.workspace_id, opportunity_id],
         |row| {
             Ok(OldCard {
@@ -386,6 +432,7 @@ pub(crate) fn place(
             })
         },
     )?;
+    cards.sort_unstable_by_key(|card| card.id);
     let there = cards
         .iter()
         .find(|card| card.pipeline_id == target.pipeline_id);

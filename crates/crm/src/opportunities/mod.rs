@@ -517,37 +517,47 @@ fn check_links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<
 }
 
 /// Takes the contact off every opportunity whose primary contact it is.
-pub(crate) fn unlink_contact(tx: &mut Tx<'_>, who: &Caller, contact_id: Uuid) -> Result<()> {
+pub(crate) fn unlink_contact(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    contact_id: Uuid,
+    automations: &Automations,
+) -> Result<()> {
     unlink(
         tx,
         who,
-        "contact_id",
-        "contact_id",
+        ("contact_id", "contact_id"),
         contact_id,
+        automations,
         |opportunity| &mut opportunity.contact_id,
     )
 }
 
 /// Takes the company off every opportunity that it has.
-pub(crate) fn unlink_company(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
+pub(crate) fn unlink_company(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    company_id: Uuid,
+    automations: &Automations,
+) -> Result<()> {
     unlink(
         tx,
         who,
-        "company_id",
-        "customer_id",
+        ("company_id", "customer_id"),
         company_id,
+        automations,
         |opportunity| &mut opportunity.company_id,
     )
 }
 
-/// Clears the link that `link` gives, called `field` on the wire, of every
-/// opportunity that has `target` there.
+/// Clears the link that `link` gives, a column with its name on the wire, of
+/// every opportunity that has `target` there.
 fn unlink(
     tx: &mut Tx<'_>,
     who: &Caller,
-    column: &'static str,
-    field: &'static str,
+    (column, field): (&'static str, &'static str),
     target: Uuid,
+    automations: &Automations,
     link: fn(&mut Opportunity) -> &mut Option<Uuid>,
 ) -> Result<()> {
     let ids = tx.query(
@@ -567,8 +577,7 @@ fn unlink(
             continue;
         }
         let cleared = change(column, field, link, None);
-        let automations = Automations::default();
-        write_changes(tx, who, &mut opportunity, cleared.as_slice(), &automations)?;
+        write_changes(tx, who, &mut opportunity, cleared.as_slice(), automations)?;
     }
     Ok(())
 }

@@ -9,9 +9,11 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use crm::time::Timestamp;
 use crm::workspaces::{self, Workspace};
 use crm::{Caller, Ids, MIGRATIONS};
 use store::{Store, Target};
+use uuid::Uuid;
 
 use crate::config::Configuration;
 
@@ -86,6 +88,11 @@ pub(crate) struct WorkspaceOption {
 }
 
 impl WorkspaceOption {
+    /// True when one was named.
+    fn is_given(&self) -> bool {
+        self.workspace.is_some()
+    }
+
     /// Finds the workspace, and its operator.
     async fn find(&self, store: &Store) -> Result<(Workspace, Caller), Failure> {
         let mut all = store.read(workspaces::all).await?;
@@ -120,9 +127,14 @@ impl WorkspaceOption {
                 }
             }
         };
-        let who = Caller::operator(chosen.id, crm::time::Timestamp::now(), Ids::default());
+        let who = operator(chosen.id);
         Ok((chosen, who))
     }
+}
+
+/// The operator at work in a workspace.
+fn operator(workspace_id: Uuid) -> Caller {
+    Caller::operator(workspace_id, Timestamp::now(), Ids::default())
 }
 
 /// Prints one object as JSON.

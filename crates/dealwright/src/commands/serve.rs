@@ -149,7 +149,7 @@ Try it:
 
     curl -H 'Authorization: Bearer {key}' http://{address}{prefix}/opportunities
 ",
-        key = key.key,
+        key = key.key.reveal(),
         prefix = api::PREFIXES[0],
     );
 }
