@@ -45,16 +45,6 @@ impl Engine {
         }
     }
 
-    /// As [`for_update`](Self::for_update), passing over rows that another
-    /// transaction has locked: for workers that take from a queue.
-    #[must_use]
-    pub fn for_update_skip_locked(self) -> &'static str {
-        match self {
-            Self::Sqlite => "",
-            Self::Postgres => " for no key update skip locked",
-        }
-    }
-
     /// The condition "the column `doc` of `table`, here called `alias`,
     /// contains `term`", through the index; and what to bind at `$param`.
     ///

@@ -357,16 +357,14 @@ fn free_rank(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Res
     Ok(Rank::between(last.first(), None))
 }
 
-/// The statement that locks the stages where the opportunities `$2` stand, and
-/// the stage `$3`.
-pub(super) fn lock_stages_sql(engine: Engine) -> String {
+/// The statement that finds the stages where opportunities stand. The rank is
+/// asked for because an index that holds only the stage would be read from end
+/// to end.
+pub(super) fn stages_of_sql(engine: Engine) -> String {
     format!(
-        "select id from stages where workspace_id = $1 and id in (
-             select stage_id from cards where workspace_id = $1 and opportunity_id {}
-             union all select $3
-         ) order by id{}",
-        engine.any(2),
-        engine.for_update()
+        "select c.stage_id, c.rank from cards c
+         where c.workspace_id = $1 and c.opportunity_id {}",
+        engine.any(2)
     )
 }
 
@@ -374,15 +372,24 @@ pub(super) fn lock_stages_sql(engine: Engine) -> String {
 /// nor in `target`, until the end of the transaction. Always in the same order,
 /// and before the opportunities are locked, so that no two wait for each other.
 pub(super) fn lock_stages(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     who: &Caller,
     opportunity_ids: Vec<Uuid>,
     target: Option<Uuid>,
 ) -> Result<()> {
-    tx.query(
-        &lock_stages_sql(tx.engine()),
-        &store::params![who.workspace_id, opportunity_ids, target],
+    let mut stages = tx.query(
+        &stages_of_sql(tx.engine()),
+        &store::params![who.workspace_id, opportunity_ids],
         |row| row.get::<Uuid>(0),
+    )?;
+    stages.extend(target);
+    tx.execute(
+        &format!(
+            "select id from stages where workspace_id = $1 and id {} order by id{}",
+            tx.engine().any(2),
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, stages],
     )?;
     Ok(())
 }
@@ -442,7 +449,7 @@ pub(crate) fn place(
         Mode::Leave(_) if there.is_some() => there,
         Mode::Leave(pipeline) => cards.iter().find(|card| card.pipeline_id == pipeline),
     };
-    let (gone, stands): (Vec<_>, bool) = {
+    let (gone, stays_there): (Vec<_>, bool) = {
         let others = cards
             .iter()
             .filter(|card| Some(card.id) != moved.map(|card| card.id));
@@ -461,7 +468,7 @@ pub(crate) fn place(
             &store::params![who.workspace_id, card.id],
         )?;
     }
-    if stands {
+    if stays_there {
         return card_in(tx, who, opportunity_id, target.pipeline_id);
     }
     let from = moved.map(|card| card.stage_id);

@@ -380,10 +380,10 @@ fn create_in(
     fields.tags.get_or_insert_default();
     fields.metadata.get_or_insert_default();
     let mut columns = Vec::new();
-    if status != Status::Open {
+    if let Some(column) = status::closing_column(status) {
         let closed_at = history.closed_on.map_or(who.now, instant_of);
         columns.push(Column {
-            name: status::instant_column(status),
+            name: column,
             value: closed_at.into(),
         });
         if fields.actual_close_date.value().is_none() {

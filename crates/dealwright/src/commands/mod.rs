@@ -6,6 +6,7 @@ mod migrate;
 mod serve;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -58,8 +59,8 @@ pub(crate) async fn run(
 /// Opens the database, making the data folder where it is missing.
 async fn open(configuration: &Configuration) -> Result<Store, Failure> {
     let target = configuration.target();
-    if let Target::Sqlite(_) = target {
-        std::fs::create_dir_all(&configuration.data_dir).map_err(|error| {
+    if let Target::Sqlite(file) = &target {
+        private_file(&configuration.data_dir, file).map_err(|error| {
             format!(
                 "the data folder {}: {error}",
                 configuration.data_dir.display()
@@ -67,6 +68,23 @@ async fn open(configuration: &Configuration) -> Result<Store, Failure> {
         })?;
     }
     Ok(Store::open(&target, configuration.store_options()).await?)
+}
+
+/// Makes the file and its folder where they are missing, for their owner alone:
+/// they hold what people have told a business. What SQLite puts beside the file
+/// is as private as the file.
+fn private_file(folder: &Path, file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file)
+        .map(drop)
 }
 
 /// Opens the database and brings its schema up to date.

@@ -1,6 +1,6 @@
 //! `dealwright serve`: the server, from its first start to its orderly end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,14 +62,14 @@ pub(crate) async fn run(
         &api::Options {
             public_url: match &options.public_url {
                 Some(url) => url.trim_end_matches('/').to_owned(),
-                None => format!("http://{address}"),
+                None => format!("http://{}", reachable(address)),
             },
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
         },
     );
     if let Some(key) = key {
-        introduce(&key, address);
+        introduce(&key, reachable(address));
     }
     println!(
         "dealwright {} listening on http://{address}",
@@ -135,6 +135,16 @@ fn first_key(tx: &mut Tx<'_>, who: &Caller) -> crm::Result<CreatedApiKey> {
         ..ApiKeyFields::default()
     };
     api_keys::create(tx, who, New(fields))
+}
+
+/// The address as this machine's own clients reach it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Shows the key, this once, and a request that works.

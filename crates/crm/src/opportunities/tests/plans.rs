@@ -216,6 +216,15 @@ on_both_engines! {
                 &["sqlite_autoindex_opportunities_1 (workspace_id=? AND id=?)"],
                 &["Index Scan using opportunities_pkey"],
             ])?;
+            assert_through(db, "where it stands", cards::STANDING, &one, [
+                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
+                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+            ])?;
+            let stages = store::params![desk.who.workspace_id, some.clone()];
+            assert_through(db, "its stages", &cards::stages_of_sql(db.engine()), &stages, [
+                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
+                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+            ])?;
             let page = store::params![desk.who.workspace_id, some];
             assert_through(db, "cards", &cards::of_sql(db.engine()), &page, [
                 &[
