@@ -40,7 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update a company",
-                "Changes the fields that are sent, `null` clears one. Each field that really \
+                "Changes the fields that are sent; `null` clears one that may be empty. Each field that really \
                  changes is written to the change log.",
             )
             .write(|tx, who, [id], input: CompanyUpdate| {

@@ -512,7 +512,7 @@ fn a_new_opportunity_needs_a_name_and_all_problems_are_told_at_once() {
             "notes",
             "probability",
             "status",
-            "tags[0]",
+            "tags[0].name",
             "value",
         ]
     );
