@@ -1,0 +1,111 @@
+//! What imports have brought in: the ledger by which a row that comes again is
+//! known again, and adds nothing.
+//!
+//! An entry is written in the transaction of the record that it tells of, so
+//! an import that was cut off goes on where its last transaction ended.
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::text::Name;
+use crate::time::Timestamp;
+
+crate::words! {
+    /// The kinds of records that are imported.
+    pub enum Kind {
+        /// A member of the workspace.
+        User = "user",
+        /// A company.
+        Company = "company",
+        /// A contact.
+        Contact = "contact",
+        /// An opportunity.
+        Opportunity = "opportunity",
+    }
+}
+
+/// The rows of one kind, from one source: another system, or another export.
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger<'a> {
+    /// What the source is called.
+    pub source: &'a Name,
+    /// What its rows have become.
+    pub kind: Kind,
+}
+
+/// Begins a transaction of an import. Until it ends no other import writes into
+/// the workspace: two that look for the same name at once would both find
+/// nothing, and both make the record. Everybody else goes on undisturbed.
+pub fn begin(tx: &Tx<'_>, who: &Caller) -> Result<()> {
+    tx.query_one(
+        &format!(
+            "select 1 from workspaces where id = $1{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(())
+}
+
+impl Ledger<'_> {
+    /// The record that the row `external_id` has become, which may have been
+    /// deleted since.
+    pub fn find(self, db: &Db<'_>, who: &Caller, external_id: &Name) -> Result<Option<Uuid>> {
+        Ok(db.query_opt(
+            "select record_id from imported
+             where workspace_id = $1 and source = $2 and kind = $3 and external_id = $4",
+            &store::params![
+                who.workspace_id,
+                self.source.clone(),
+                self.kind,
+                external_id.clone()
+            ],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// True when a row of the source has become this record.
+    pub fn has(self, db: &Db<'_>, who: &Caller, record_id: Uuid) -> Result<bool> {
+        Ok(db
+            .query_opt(
+                "select imported_at from imported
+                 where workspace_id = $1 and source = $2 and kind = $3 and record_id = $4
+                 limit 1",
+                &store::params![
+                    who.workspace_id,
+                    self.source.clone(),
+                    self.kind,
+                    record_id
+                ],
+                |row| row.get::<Timestamp>(0),
+            )?
+            .is_some())
+    }
+
+    /// Notes that the row `external_id` has become the record.
+    pub fn note(
+        self,
+        tx: &mut Tx<'_>,
+        who: &Caller,
+        external_id: &Name,
+        record_id: Uuid,
+    ) -> Result<()> {
+        tx.execute(
+            "insert into imported
+                 (workspace_id, source, kind, external_id, record_id, imported_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            &store::params![
+                who.workspace_id,
+                self.source.clone(),
+                self.kind,
+                external_id.clone(),
+                record_id,
+                who.now
+            ],
+        )?;
+        Ok(())
+    }
+}
