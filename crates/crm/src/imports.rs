@@ -74,12 +74,7 @@ impl Ledger<'_> {
                 "select imported_at from imported
                  where workspace_id = $1 and source = $2 and kind = $3 and record_id = $4
                  limit 1",
-                &store::params![
-                    who.workspace_id,
-                    self.source.clone(),
-                    self.kind,
-                    record_id
-                ],
+                &store::params![who.workspace_id, self.source.clone(), self.kind, record_id],
                 |row| row.get::<Timestamp>(0),
             )?
             .is_some())
