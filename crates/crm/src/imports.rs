@@ -50,6 +50,32 @@ pub fn begin(tx: &Tx<'_>, who: &Caller) -> Result<()> {
     Ok(())
 }
 
+/// The tables that an import fills.
+const FILLED: [&str; 11] = [
+    "members",
+    "companies",
+    "company_search",
+    "contacts",
+    "contact_search",
+    "employments",
+    "opportunities",
+    "opportunity_search",
+    "opportunity_users",
+    "cards",
+    "imported",
+];
+
+/// Lets the planner know how large the tables have become that an import
+/// fills: they may just have been empty.
+pub fn refresh_statistics(tx: &mut Tx<'_>) -> Result<()> {
+    for table in FILLED {
+        if let Some(statement) = tx.engine().analyze(table) {
+            tx.execute(&statement, &[])?;
+        }
+    }
+    Ok(())
+}
+
 impl Ledger<'_> {
     /// The record that the row `external_id` has become, which may have been
     /// deleted since.

@@ -352,4 +352,4 @@ create table imported (
     primary key (workspace_id, source, kind, external_id)
 );
 
-create index imported_by_record on imported (workspace_id, source, kind, record_id);
+create index imported_by_record on imported (workspace_id, record_id);

@@ -364,4 +364,4 @@ create table imported (
     primary key (workspace_id, source, kind, external_id)
 ) strict, without rowid;
 
-create index imported_by_record on imported (workspace_id, source, kind, record_id);
+create index imported_by_record on imported (workspace_id, record_id);

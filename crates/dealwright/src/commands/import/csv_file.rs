@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 
 use super::cell::Cell;
 use super::table::{EachRow, Row};
@@ -42,7 +42,7 @@ pub(super) fn header(
 fn header_by(path: &Path, sign: u8) -> Result<Vec<String>, String> {
     let mut reader = open(path, sign)?;
     let header = reader.byte_headers().map_err(|error| error.to_string())?;
-    if header.is_empty() {
+    if is_blank(header) {
         return Err("is empty: the first row must name the columns".to_owned());
     }
     header
@@ -55,12 +55,18 @@ fn header_by(path: &Path, sign: u8) -> Result<Vec<String>, String> {
         .collect()
 }
 
-fn open(path: &Path, sign: u8) -> Result<Reader<File>, String> {
+/// A file, and a line break after it: so every record ends with one, and its
+/// lines can be counted from its end. From its start they can't: the reader
+/// passes over blank lines only when it looks for the next record.
+type Lines = std::io::Chain<File, &'static [u8]>;
+
+fn open(path: &Path, sign: u8) -> Result<Reader<Lines>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     Ok(ReaderBuilder::new()
         .delimiter(sign)
+        .terminator(Terminator::Any(b'\n'))
         .flexible(true)
-        .from_reader(file))
+        .from_reader(file.chain(b"\n")))
 }
 
 fn refuse_utf_16(path: &Path) -> Result<(), String> {
@@ -88,19 +94,13 @@ pub(super) fn each(
         .len();
     let mut record = ByteRecord::new();
     let mut following = ByteRecord::new();
-    let mut read = |into: &mut ByteRecord| {
-        reader
-            .read_byte_record(into)
-            .map_err(|error| error.to_string())
-    };
-    let mut there = read(&mut record)?;
-    while there {
+    let mut start = read(&mut reader, &mut record)?;
+    while let Some(number) = start {
         // One ahead, since only the last record can be the one that a
         // forgotten quotation mark made out of all that follows it.
-        there = read(&mut following)?;
-        let blank = record.iter().all(|field| field.trim_ascii().is_empty());
-        if !blank {
-            let cells = if !there && is_unclosed(path, &record)? {
+        start = read(&mut reader, &mut following)?;
+        if !is_blank(&record) {
+            let cells = if start.is_none() && is_unclosed(path, &record)? {
                 Err(
                     "has a quotation mark that is never closed, which takes in all that \
                      follows: close it"
@@ -109,10 +109,9 @@ pub(super) fn each(
             } else {
                 cells(&record, width, places)
             };
-            let start = record.position();
             let row = Row {
-                number: start.map_or(0, csv::Position::line),
-                at: start.map_or(0, csv::Position::byte),
+                number,
+                at: record.position().map_or(0, csv::Position::byte),
                 cells,
             };
             if f(row).is_break() {
@@ -122,6 +121,20 @@ pub(super) fn each(
         std::mem::swap(&mut record, &mut following);
     }
     Ok(())
+}
+
+/// Reads the next record, and the line on which it begins; `None` at the end.
+fn read(reader: &mut Reader<Lines>, record: &mut ByteRecord) -> Result<Option<u64>, String> {
+    let there = reader
+        .read_byte_record(record)
+        .map_err(|error| error.to_string())?;
+    let breaks = record.iter().flatten().filter(|byte| **byte == b'\n');
+    let lines = breaks.count() as u64 + 1;
+    Ok(there.then(|| reader.position().line().saturating_sub(lines)))
+}
+
+fn is_blank(record: &ByteRecord) -> bool {
+    record.iter().all(|field| field.trim_ascii().is_empty())
 }
 
 fn cells(record: &ByteRecord, width: usize, places: &[usize]) -> Result<Vec<Cell>, String> {
@@ -141,7 +154,7 @@ fn cells(record: &ByteRecord, width: usize, places: &[usize]) -> Result<Vec<Cell
 
 /// True when the file ends within the quotation marks of this record, its last.
 fn is_unclosed(path: &Path, record: &ByteRecord) -> Result<bool, String> {
-    let spans_lines = record.iter().any(|field| field.contains(&b'\n'));
+    let spans_lines = record.iter().flatten().any(|byte| *byte == b'\n');
     let Some(start) = record.position().filter(|_| spans_lines) else {
         return Ok(false);
     };
@@ -190,7 +203,7 @@ mod tests {
                     cells
                         .into_iter()
                         .map(|cell| match cell {
-                            Cell::Text(text) => Ok(text),
+                            Cell::Text(text) => Ok(text.trim().to_owned()),
                             Cell::Flawed(why) => Err(why),
                             other => panic!("{other:?}"),
                         })
@@ -234,11 +247,15 @@ mod tests {
 
     #[test]
     fn rows_are_numbered_by_the_line_on_which_they_begin() {
-        let file = b"id,name\n\n1,\"Acme\nInc\"\n\n , \n2,Betatech";
-        assert_eq!(
-            rows(file, &["id", "name"]),
-            [good(3, &["1", "Acme\nInc"]), good(7, &["2", "Betatech"])]
-        );
+        let file = "id,name\n\n1,\"Acme\nInc\"\n\n , \n2,Betatech";
+        for file in [
+            file.to_owned(),
+            file.replace('\n', "\r\n"),
+            format!("{file}\n\n"),
+        ] {
+            let found = rows(file.as_bytes(), &["id"]);
+            assert_eq!(found, [good(3, &["1"]), good(7, &["2"])], "{file:?}");
+        }
     }
 
     #[test]
@@ -260,6 +277,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_break_between_quotation_marks_belongs_to_the_text() {
+        let file = b"id,name\n1,\"Acme\r\nInc\"\r\n";
+        assert_eq!(rows(file, &["name"]), [good(2, &["Acme\r\nInc"])]);
+    }
+
+    #[test]
     fn a_forgotten_quotation_mark_does_not_swallow_the_rest_unnoticed() {
         let found = rows(
             b"id,name\n1,\"Acme\n2,Betatech\n3,Cancity\n",
@@ -268,6 +291,13 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(
             found[0]
+                .1
+                .as_ref()
+                .is_err_and(|why| why.contains("never closed"))
+        );
+        let found = rows(b"id,name\n1,Acme\n2,\"Betatech", &["id", "name"]);
+        assert!(
+            found[1]
                 .1
                 .as_ref()
                 .is_err_and(|why| why.contains("never closed"))
@@ -288,7 +318,7 @@ mod tests {
     fn what_can_not_be_a_table_of_these_columns_is_refused_at_once() {
         for (bytes, columns, why) in [
             (&b""[..], &["id"][..], "is empty"),
-            (b"\n\n", &["id"], "is empty"),
+            (b"\r\n\n", &["id"], "is empty"),
             (b"\xff\xfei\0d\0", &["id"], "UTF-16"),
             (b"n\xe9,id\n", &["id"], "UTF-8"),
             (b"id,id\n", &["id"], "twice"),

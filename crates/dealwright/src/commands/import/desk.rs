@@ -207,7 +207,7 @@ impl Desk<'_, '_> {
             .contains(&(kind.entry(), name.to_lowercase()))
         {
             return Err(Error::conflict(
-                format!("A {} with the address {name} exists already", kind.one()),
+                format!("A {} with this address exists already", kind.one()),
                 "Use another address.",
             ));
         }

@@ -343,6 +343,13 @@ fn read_table(raw: RawTable, place: &str, problems: &mut Problems) -> Option<Tab
             );
         }
     }
+    let given = |name| fields.iter().any(|(field, _)| field.name == name);
+    if given("stage") && !given("pipeline") {
+        problems.note(
+            place,
+            "stage needs the field pipeline beside it: give it a template",
+        );
+    }
     if !kind.has_metadata() && !raw.metadata.is_empty() {
         problems.note(
             place,
@@ -537,6 +544,11 @@ mod tests {
                 "outcome = \"maybe\"",
                 "outcome = \"won\"",
                 &["line 5", "maybe", "lost"],
+            ),
+            (
+                "notes = \"Sales\"\nstage = \"{stage}\"",
+                "closed_on = \"{close}\"",
+                &["table \"deals\"", "stage needs the field pipeline"],
             ),
             (
                 "kee = \"{id}\"",

@@ -128,10 +128,16 @@ impl Import {
         };
         let (sender, mut batches) = tokio::sync::mpsc::channel(AHEAD);
         let reader = tokio::task::spawn_blocking(move || drafts::read(&planned, &sender));
+        let mut count = 0_u64;
         while let Some(batch) = batches.recv().await {
             let at = batch.at;
             self.batch(kind, batch, &mut report).await?;
             progress(at, &report);
+            count += 1;
+            // Each time that the table has doubled.
+            if count.is_power_of_two() && !self.dry_run {
+                self.refresh_statistics().await;
+            }
         }
         reader
             .await
@@ -166,6 +172,14 @@ impl Import {
             refused.sort_by_key(|refusal| refusal.row);
         }
         Ok(())
+    }
+
+    async fn refresh_statistics(&self) {
+        let refreshed = self.store.write(imports::refresh_statistics).await;
+        if let Err(error) = refreshed {
+            // Then it is slower, and still right.
+            tracing::warn!(%error, "the database's statistics were not refreshed");
+        }
     }
 
     fn bring_in(

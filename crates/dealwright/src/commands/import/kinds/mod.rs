@@ -166,15 +166,16 @@ pub(super) fn turn(kind: &dyn Kind) -> Option<usize> {
 /// The fields of the domain's input, and the import's own in the place of
 /// those that hold ids.
 fn fields_of<I: Input>(own: &[&'static str]) -> Vec<Field> {
+    let mut generator = SchemaGenerator::default();
     let mut described = Vec::new();
-    I::describe(&mut SchemaGenerator::default(), &mut described);
+    I::describe(&mut generator, &mut described);
     let from_domain = described
         .iter()
         .filter(|field| field.name != "metadata" && !field.name.ends_with("_id"))
         .map(|field| Field {
             name: field.name,
             required: field.required,
-            shape: shape_of(field),
+            shape: shape_of(field, &generator),
         });
     let own = own.iter().map(|name| Field {
         name,
@@ -184,8 +185,13 @@ fn fields_of<I: Input>(own: &[&'static str]) -> Vec<Field> {
     from_domain.chain(own).collect()
 }
 
-fn shape_of(field: &FieldDescription) -> Shape {
-    match field.schema.get("type").and_then(Json::as_str) {
+fn shape_of(field: &FieldDescription, generator: &SchemaGenerator) -> Shape {
+    let reference = field.schema.get("$ref").and_then(Json::as_str);
+    let schema = reference
+        .and_then(|path| path.rsplit('/').next())
+        .and_then(|name| generator.definitions().get(name))
+        .unwrap_or_else(|| field.schema.as_value());
+    match schema.get("type").and_then(Json::as_str) {
         Some("number" | "integer") => Shape::Number,
         Some("boolean") => Shape::Boolean,
         Some("array") => Shape::List,
@@ -235,7 +241,7 @@ mod tests {
             let field = fields.iter().find(|field| field.name == name);
             draft.set(field.expect("a field"), value)
         };
-        set("value", json!("1,054.50")).expect("a number");
+        set("value", json!("1,054.5")).expect("a number");
         set("tags", json!("hot, , old")).expect("a list");
         set("name", json!(500)).expect("a text");
         set("company", json!("Acme")).expect("a name");
@@ -243,7 +249,7 @@ mod tests {
         assert!(error.contains("probability must be a number"), "{error}");
         assert_eq!(
             Json::Object(draft.input),
-            json!({ "value": 1054.50, "tags": ["hot", "old"], "name": "500" })
+            json!({ "value": 1054.5, "tags": ["hot", "old"], "name": "500" })
         );
         assert_eq!(Json::Object(draft.own), json!({ "company": "Acme" }));
     }
