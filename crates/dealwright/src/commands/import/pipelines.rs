@@ -22,11 +22,14 @@ pub(super) struct Pipelines(HashMap<String, Found>);
 
 #[derive(Debug)]
 enum Found {
-    /// Its stages in their order: each with its name.
-    One(Vec<(Name, Stage)>),
+    /// The only one that is called so.
+    One(Stages),
     /// Several are called so.
     Many,
 }
+
+/// The stages of a pipeline in their order, each with its name.
+type Stages = Vec<(Name, Stage)>;
 
 /// A stage that a card can enter.
 #[derive(Debug, Clone, Copy)]
@@ -151,7 +154,7 @@ fn complete(
     wanted: &PipelineMapping,
     known: &Known,
     dry_run: bool,
-) -> crm::Result<(Vec<(Name, Stage)>, Option<MadePipeline>)> {
+) -> crm::Result<(Stages, Option<MadePipeline>)> {
     let existing = match known.get(&wanted.name.to_lowercase()).map(Vec::as_slice) {
         None | Some([]) => None,
         Some([one]) => Some(one),
