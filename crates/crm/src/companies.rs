@@ -312,5 +312,14 @@ mod tests {
             assert!(search(tx, &desk.who, &given(json!({ "query": "acme" })))?.items.is_empty());
             assert_eq!(create(tx, &desk.who, given(json!({ "name": "Next" })))?.public_id, "A-002");
         }
+
+        fn a_company_is_found_by_its_name_in_any_case_and_with_its_accents(tx, desk) {
+            let first = create(tx, &desk.who, given(json!({ "name": "Börse" })))?.id;
+            let second = create(tx, &desk.who, given(json!({ "name": "BÖRSE" })))?.id;
+            create(tx, &desk.who, given(json!({ "name": "Borse" })))?;
+            assert_eq!(find_by_name(tx, &desk.who, " börse ")?, [first, second]);
+            assert!(find_by_name(tx, &desk.who, "Börs")?.is_empty());
+            assert!(find_by_name(tx, &desk.stranger, "Börse")?.is_empty());
+        }
     }
 }

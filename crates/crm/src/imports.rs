@@ -130,3 +130,41 @@ impl Ledger<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::read(text).expect("short").expect("not blank")
+    }
+
+    on_both_engines! {
+        fn a_row_is_known_again_within_its_source_its_kind_and_its_workspace(tx, desk) {
+            let (source, other) = (name("old"), name("older"));
+            let companies = Ledger { source: &source, kind: Kind::Company };
+            let record = desk.who.new_id();
+            companies.note(tx, &desk.who, &name("1"), record)?;
+            assert_eq!(companies.find(tx, &desk.who, &name("1"))?, Some(record));
+            assert!(companies.has(tx, &desk.who, record)?);
+
+            assert_eq!(companies.find(tx, &desk.who, &name("2"))?, None);
+            assert_eq!(companies.find(tx, &desk.stranger, &name("1"))?, None);
+            for (source, kind) in [(&other, Kind::Company), (&source, Kind::User)] {
+                let ledger = Ledger { source, kind };
+                assert_eq!(ledger.find(tx, &desk.who, &name("1"))?, None);
+                assert!(!ledger.has(tx, &desk.who, record)?);
+            }
+        }
+
+        fn a_row_is_entered_once(tx, desk) {
+            let source = name("old");
+            let ledger = Ledger { source: &source, kind: Kind::Company };
+            let first = desk.who.new_id();
+            ledger.note(tx, &desk.who, &name("1"), first)?;
+            let again = tx.savepoint(|tx| ledger.note(tx, &desk.who, &name("1"), desk.who.new_id()));
+            assert!(again.is_err());
+            assert_eq!(ledger.find(tx, &desk.who, &name("1"))?, Some(first));
+        }
+    }
+}

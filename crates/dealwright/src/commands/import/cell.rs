@@ -4,6 +4,9 @@
 use jiff::civil;
 use serde_json::Value as Json;
 
+/// How many characters of a value a message quotes.
+const QUOTED: usize = 80;
+
 /// What a file holds in one place. A sheet knows types, a CSV file only texts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
@@ -40,6 +43,14 @@ impl Cell {
             Self::DateTime(at) => Some(at.to_string().into()),
             Self::Flawed(why) => return Err(why.clone()),
         })
+    }
+}
+
+/// A value as a message quotes it: the beginning of it, if it is long.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 
@@ -135,6 +146,13 @@ mod tests {
             assert_eq!(number(text, '.'), None, "{text}");
         }
         assert_eq!(number("1054.5", ','), None);
+    }
+
+    #[test]
+    fn of_a_long_value_a_message_quotes_the_beginning() {
+        assert_eq!(quoted("3/1/2017"), "\"3/1/2017\"");
+        let long = quoted(&"é".repeat(10_000));
+        assert_eq!(long.chars().count(), QUOTED + 3);
     }
 
     #[test]

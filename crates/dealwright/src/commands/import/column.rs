@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::civil;
 use serde_json::Value as Json;
 
-use super::cell::{Cell, parse_boolean, parse_number};
+use super::cell::{Cell, parse_boolean, parse_number, quoted};
 
 /// A column that is read, and how.
 #[derive(Debug, Clone)]
@@ -86,15 +86,22 @@ impl Column {
             (Format::Number(_), Cell::Number(_), number) => Ok(number),
             (Format::Number(decimal), _, Json::String(text)) => parse_number(&text, *decimal)
                 .map(Json::Number)
-                .ok_or_else(|| format!("must be a number such as 1054{decimal}50, not {text:?}")),
+                .ok_or_else(|| {
+                    format!(
+                        "must be a number such as 1054{decimal}50, not {}",
+                        quoted(&text)
+                    )
+                }),
             (Format::Date(_), Cell::DateTime(at), _) => Ok(at.date().to_string().into()),
             (Format::Date(format), _, Json::String(text)) => parse_date(format, &text)
                 .map(|date| date.to_string().into())
-                .ok_or_else(|| format!("must be a date in the form {format}, not {text:?}")),
+                .ok_or_else(|| {
+                    format!("must be a date in the form {format}, not {}", quoted(&text))
+                }),
             (Format::Boolean, Cell::Boolean(_), truth) => Ok(truth),
             (Format::Boolean, _, Json::String(text)) => parse_boolean(&text)
                 .map(Json::Bool)
-                .ok_or_else(|| format!("must be yes or no, not {text:?}")),
+                .ok_or_else(|| format!("must be yes or no, not {}", quoted(&text))),
             (format, _, found) => Err(format!("must be {}, not {found}", format.noun())),
         }
     }
@@ -114,8 +121,10 @@ impl Column {
             return Ok(());
         }
         Err(format!(
-            "{text:?} is not listed in column {} of {}",
-            listed_in.column, listed_in.file
+            "{} is not listed in column {} of {}",
+            quoted(&text),
+            listed_in.column,
+            listed_in.file
         ))
     }
 }

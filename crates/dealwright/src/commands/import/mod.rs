@@ -81,7 +81,11 @@ pub(crate) async fn run(
     bar.finish_and_clear();
     store.close().await;
     let report = result.map_err(|error| {
+        if command.dry_run {
+            return error;
+        }
         format!("{error}\nwhat was imported until then stays: run the same command again to go on")
+            .into()
     })?;
 
     if command.json {

@@ -161,3 +161,38 @@ impl TableReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_refused_rows_the_first_are_printed_and_json_has_all() {
+        let mut table = TableReport {
+            file: "deals.csv".to_owned(),
+            into: "opportunities",
+            ..TableReport::default()
+        };
+        for row in 2..=61 {
+            table.count(row, Outcome::Refused("has no name".to_owned()));
+        }
+        table.count(62, Outcome::Made);
+        let report = Report {
+            source: Name::read("test").expect("short").expect("not blank"),
+            workspace_id: Uuid::nil(),
+            dry_run: false,
+            pipelines: Vec::new(),
+            tables: vec![table],
+            ignored_files: Vec::new(),
+        };
+        let printed = report.to_string();
+        assert!(printed.contains("  row 51: has no name\n"), "{printed}");
+        assert!(!printed.contains("row 52"), "{printed}");
+        assert!(printed.contains("and 10 more"), "{printed}");
+        let json = serde_json::to_value(&report).expect("a report");
+        let table = &json["tables"][0];
+        assert_eq!(table["refusals"].as_array().map(Vec::len), Some(60));
+        assert_eq!((&table["read"], &table["made"]), (&61.into(), &1.into()));
+        assert!(!report.is_clean());
+    }
+}

@@ -11,6 +11,9 @@ use jiff::civil;
 use super::cell::Cell;
 use super::table::{EachRow, Row};
 
+/// How many columns a sheet can have: beyond them lies only damage.
+const COLUMNS: usize = 16_384;
+
 type Workbook = Xlsx<BufReader<File>>;
 
 /// The sheet of that name, or the first one, and its header.
@@ -108,6 +111,9 @@ fn each_row(
         };
         row = next_row;
         let column = column as usize;
+        if column >= COLUMNS {
+            return Err("is damaged: it has cells beyond the last column".to_owned());
+        }
         if cells.len() <= column {
             cells.resize(column + 1, Cell::Text(String::new()));
         }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 use store::Db;
 use uuid::Uuid;
 
-use super::cell::{parse_boolean, parse_number};
+use super::cell::{parse_boolean, parse_number, quoted};
 use super::desk::Desk;
 
 pub(super) use companies::Companies;
@@ -102,21 +102,20 @@ impl Draft {
     /// # Errors
     /// The field can't have it.
     pub(super) fn set(&mut self, field: &Field, value: Json) -> Result<(), String> {
-        let wrong =
-            |what: &str, value: &Json| format!("{} must be {what}, not {value}", field.name);
         let text = match &value {
             Json::String(text) => text.clone(),
             other => other.to_string(),
         };
+        let wrong = |what: &str| format!("{} must be {what}, not {}", field.name, quoted(&text));
         let value = match (field.shape, value) {
             (Shape::Number, value @ Json::Number(_)) => value,
-            (Shape::Number, value) => parse_number(&text, '.')
+            (Shape::Number, _) => parse_number(&text, '.')
                 .map(Json::Number)
-                .ok_or_else(|| wrong("a number such as 1054.50", &value))?,
+                .ok_or_else(|| wrong("a number such as 1054.50"))?,
             (Shape::Boolean, value @ Json::Bool(_)) => value,
-            (Shape::Boolean, value) => parse_boolean(&text)
+            (Shape::Boolean, _) => parse_boolean(&text)
                 .map(Json::Bool)
-                .ok_or_else(|| wrong("yes or no", &value))?,
+                .ok_or_else(|| wrong("yes or no"))?,
             (Shape::List, _) => text
                 .split(',')
                 .map(str::trim)
