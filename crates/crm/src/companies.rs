@@ -10,6 +10,7 @@ use crate::contacts::{Contact, read_phone};
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
+use crate::fold::fold;
 use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
@@ -129,6 +130,26 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListCompanies) -> Result<Page<Com
 /// The companies found by `input`, best match first.
 pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Company>> {
     search::search(db, who, input)
+}
+
+/// The companies of that name, in any case, the oldest first.
+pub fn find_by_name(db: &Db<'_>, who: &Caller, name: &str) -> Result<Vec<Uuid>> {
+    let wanted = name.trim().to_lowercase();
+    // The key knows no accents either, and two names may differ by just these.
+    let found = db.query(
+        "select t.id, t.name
+         from company_search s
+         join companies t on t.workspace_id = s.workspace_id and t.id = s.id
+         where s.workspace_id = $1 and s.name_key = $2
+         order by t.id",
+        &store::params![who.workspace_id, fold(name)],
+        |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
+    )?;
+    Ok(found
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase() == wanted)
+        .map(|(id, _)| id)
+        .collect())
 }
 
 /// Creates a company.
@@ -292,6 +313,15 @@ mod tests {
             delete(tx, &desk.who, made.id, &Automations::default())?;
             assert!(search(tx, &desk.who, &given(json!({ "query": "acme" })))?.items.is_empty());
             assert_eq!(create(tx, &desk.who, given(json!({ "name": "Next" })))?.public_id, "A-002");
+        }
+
+        fn a_company_is_found_by_its_name_in_any_case_and_with_its_accents(tx, desk) {
+            let first = create(tx, &desk.who, given(json!({ "name": "Börse" })))?.id;
+            let second = create(tx, &desk.who, given(json!({ "name": "BÖRSE" })))?.id;
+            create(tx, &desk.who, given(json!({ "name": "Borse" })))?;
+            assert_eq!(find_by_name(tx, &desk.who, " börse ")?, [first, second]);
+            assert!(find_by_name(tx, &desk.who, "Börs")?.is_empty());
+            assert!(find_by_name(tx, &desk.stranger, "Börse")?.is_empty());
         }
     }
 }

@@ -183,6 +183,16 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Contact>
     search::search(db, who, input)
 }
 
+/// The contacts with that e-mail address, in any case, the oldest first.
+pub fn find_by_email(db: &Db<'_>, who: &Caller, email: &str) -> Result<Vec<Uuid>> {
+    Ok(db.query(
+        "select id from contacts where workspace_id = $1 and lower(email) = lower($2)
+         order by id",
+        &store::params![who.workspace_id, email],
+        |row| row.get(0),
+    )?)
+}
+
 /// Creates a contact.
 pub fn create(tx: &mut Tx<'_>, who: &Caller, mut input: NewContact) -> Result<Contact> {
     read_phones(&mut input.fields.0, || who.region(tx))?;

@@ -45,6 +45,18 @@ impl Engine {
         }
     }
 
+    /// The statement that lets the planner know how large `table` has become.
+    /// For what fills tables faster than PostgreSQL looks at them: it takes a
+    /// table for small until it has, and then the wrong index for the right
+    /// one. None on SQLite, whose plans follow from the schema.
+    #[must_use]
+    pub fn analyze(self, table: &str) -> Option<String> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(format!("analyze {table}")),
+        }
+    }
+
     /// The condition "the column `doc` of `table`, here called `alias`,
     /// contains `term`", through the index; and what to bind at `$param`.
     ///

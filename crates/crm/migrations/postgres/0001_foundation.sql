@@ -351,3 +351,5 @@ create table imported (
     imported_at  timestamptz not null,
     primary key (workspace_id, source, kind, external_id)
 );
+
+create index imported_by_record on imported (workspace_id, record_id);

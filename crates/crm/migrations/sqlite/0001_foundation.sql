@@ -363,3 +363,5 @@ create table imported (
     imported_at  integer not null,
     primary key (workspace_id, source, kind, external_id)
 ) strict, without rowid;
+
+create index imported_by_record on imported (workspace_id, record_id);

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod check;
+mod import;
 mod migrate;
 mod serve;
 mod workspace;
@@ -33,6 +34,9 @@ pub(crate) enum Command {
     Migrate,
     /// Tries the configuration and the database, and reports
     Check,
+    /// Imports companies, contacts, users and opportunities from CSV and XLSX
+    /// files; exits with 3 when it refused rows
+    Import(import::ImportCommand),
     /// Makes, lists and revokes API keys
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
@@ -50,6 +54,7 @@ pub(crate) async fn run(
         Command::Serve(options) => return serve::run(configuration, options).await,
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
+        Command::Import(command) => return import::run(configuration, command).await,
         Command::ApiKey(command) => api_key::run(configuration, command).await?,
         Command::Workspace(command) => workspace::run(configuration, command).await?,
     }
