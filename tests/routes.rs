@@ -227,7 +227,7 @@ on_both_engines! {
             "| `name` | string of at most 255 characters |",
             "| `status` | one of `open`, `won`, `lost` |",
             "| `probability` | number from 0 to 100 or null |",
-            "| `tags` | array of string of at most 50 characters or object or null |",
+            "| `tags` | array of (string of at most 50 characters or object) or null |",
             "| `skip_action_ids` | array of uuid or null |",
             "- Cost in credits: 2",
         ] {

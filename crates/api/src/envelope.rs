@@ -235,7 +235,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
                 "created": {
                     "description": "The records that were created, each with its index in the request.",
                     "type": "array",
-                    "items": { "allOf": [
+                    "items": { "type": "object", "allOf": [
                         { "type": "object", "properties": { "index": { "type": "integer" } } },
                         record,
                     ] },
@@ -250,8 +250,8 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
                         "fix": { "type": "string" },
                     } },
                 },
-                "created_count": { "type": "integer" },
-                "error_count": { "type": "integer" },
+                "created_count": { "description": "How many were created.", "type": "integer" },
+                "error_count": { "description": "How many were refused.", "type": "integer" },
             },
         }))
     }
@@ -291,8 +291,12 @@ macro_rules! by_id {
                     "type": "object",
                     "properties": {
                         "success": { "description": "False when any failed.", "type": "boolean" },
-                        $counted: { "type": "integer" },
+                        $counted: {
+                            "description": concat!("How many were ", $counted, "."),
+                            "type": "integer",
+                        },
                         "failed": {
+                            "description": "Those that were not, and why.",
                             "type": "array",
                             "items": { "type": "object", "properties": {
                                 "id": { "type": "string", "format": "uuid" },

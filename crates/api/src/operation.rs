@@ -159,7 +159,7 @@ impl Operation {
 
     /// True when its fields are those of the query string.
     pub fn reads_query(&self) -> bool {
-        matches!(self.method, Method::GET | Method::DELETE)
+        reads_query(&self.method)
     }
 
     /// True when it changes something.
@@ -332,7 +332,7 @@ impl Declaration {
             &mut schemas::self_contained(Contract::Deserialize),
             &mut fields,
         );
-        if matches!(method, Method::GET | Method::DELETE) {
+        if reads_query(&method) {
             // A query string has no null.
             for field in &mut fields {
                 field.nullable = false;
@@ -368,6 +368,11 @@ fn read_call<const N: usize, I: Input>(
         (Ok(path), Some(input)) => Ok((path, input, unknown)),
         _ => Err(Error::Input(Problems::default())),
     }
+}
+
+/// True when calls with that method have their fields in the query string.
+fn reads_query(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::DELETE)
 }
 
 /// The parameters of a path, each after the segment that it follows.

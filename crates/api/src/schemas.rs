@@ -108,8 +108,10 @@ fn of_type(name: &str, schema: &Value) -> String {
         },
         "array" => {
             let length = span(limit("minItems"), limit("maxItems"));
-            let items = match schema.get("items") {
-                Some(items) => format!("array of {}", in_words(items)),
+            let items = match schema.get("items").map(in_words) {
+                // So that what follows is not read as one choice more.
+                Some(items) if items.contains(" or ") => format!("array of ({items})"),
+                Some(items) => format!("array of {items}"),
                 None => name.to_owned(),
             };
             match length {
@@ -181,7 +183,7 @@ mod tests {
             ),
             (
                 json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, { "type": "object" }] } }),
-                "array of string or object",
+                "array of (string or object)",
             ),
             (json!({ "type": "array", "items": {} }), "array of anything"),
         ] {

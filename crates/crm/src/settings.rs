@@ -45,6 +45,7 @@ impl JsonSchema for Entries {
 crate::input! {
     /// The custom fields of each kind of record.
     #[derive(Default, Serialize, JsonSchema)]
+    #[schemars(default)]
     pub struct CustomFields {
         /// Those of opportunities.
         defaulted deal: Entries,

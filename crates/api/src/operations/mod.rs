@@ -30,7 +30,11 @@ pub fn all() -> Vec<Operation> {
 mod tests {
     use std::collections::HashSet;
 
+    use schemars::generate::Contract;
+    use serde_json::Value;
+
     use super::*;
+    use crate::schemas::{in_words, self_contained};
 
     #[test]
     fn no_two_operations_share_a_tool_name_or_a_route() {
@@ -50,6 +54,22 @@ mod tests {
             let mut records = HashSet::new();
             for id in operation.path_parameters() {
                 assert!(records.insert(id.record.clone()), "{}", operation.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_an_answer_says_what_it_is_and_means() {
+        for operation in all() {
+            let mut generator = self_contained(Contract::Serialize);
+            let schema = operation.answer_schema(&mut generator);
+            let schema = schema.map(|schema| schema.to_value()).unwrap_or_default();
+            let record = schema.get("items").unwrap_or(&schema);
+            let fields = record.get("properties").and_then(Value::as_object);
+            for (name, field) in fields.into_iter().flatten() {
+                let place = format!("{name} of {}", operation.tool);
+                assert!(field.get("description").is_some(), "{place}");
+                assert!(!in_words(field).starts_with("anything"), "{place}");
             }
         }
     }
