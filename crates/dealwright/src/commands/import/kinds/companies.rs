@@ -1,3 +1,5 @@
+//! Rows that become companies.
+
 use crm::companies::{self, CompanyFields, NewCompany};
 use crm::events::Automations;
 use crm::imports;

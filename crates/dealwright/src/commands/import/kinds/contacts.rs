@@ -1,3 +1,5 @@
+//! Rows that become contacts.
+
 use crm::contacts::{self, ContactFields, NewContact};
 use crm::events::Automations;
 use crm::imports;

@@ -1,3 +1,5 @@
+//! Rows that become opportunities.
+
 use crm::events::Automations;
 use crm::imports;
 use crm::input::Patch;

@@ -1,3 +1,5 @@
+//! Rows that become users.
+
 use crm::imports;
 use crm::record::New;
 use crm::users::{self, UserFields};
