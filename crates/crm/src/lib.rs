@@ -26,6 +26,7 @@ pub mod email;
 pub mod error;
 pub mod events;
 pub mod fold;
+pub mod idempotency;
 pub mod input;
 pub mod links;
 pub mod metadata;
