@@ -11,6 +11,7 @@ mod contacts;
 mod conventions;
 mod durability;
 mod fixtures;
+mod idempotency;
 mod isolation;
 mod keys;
 mod opportunities;

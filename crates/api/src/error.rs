@@ -81,7 +81,7 @@ impl ApiError {
     }
 
     /// The month's allowance is used up.
-    pub(crate) fn insufficient_credits(cost: i64, remaining: i64) -> Self {
+    fn insufficient_credits(cost: i64, remaining: i64) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "INSUFFICIENT_CREDITS",
@@ -195,6 +195,17 @@ impl ApiError {
                 "The call changed nothing.",
             ),
             crm::Error::ScopeMissing(scope) => Self::insufficient_scope(&[scope]),
+            crm::Error::InProgress => Self::new(
+                StatusCode::CONFLICT,
+                "CONFLICT",
+                "A request with this Idempotency-Key is still at work",
+                "Send the same request again after the seconds in retry-after.",
+                "It is answered as the first one was, and nothing is done twice.",
+            )
+            .with_header("retry-after", "1"),
+            crm::Error::InsufficientCredits { cost, remaining } => {
+                Self::insufficient_credits(*cost, *remaining)
+            }
             crm::Error::Store(error) => Self::store(error),
         }
     }
@@ -231,6 +242,7 @@ impl ApiError {
     fn store(error: &store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) => Self::unavailable("The database can't be reached"),
+            store::Error::Locked => Self::unavailable("Other calls hold the same records"),
             store::Error::Full => Self::unavailable("The server's disk is full"),
             // Two callers at once; whoever was later is told to look again.
             store::Error::UniqueViolation { .. } | store::Error::ForeignKeyViolation { .. } => {

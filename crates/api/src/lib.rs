@@ -9,6 +9,7 @@ mod auth;
 mod credits;
 mod envelope;
 mod error;
+mod once;
 pub mod operation;
 pub mod operations;
 mod schemas;

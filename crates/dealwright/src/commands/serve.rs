@@ -160,7 +160,7 @@ async fn flush_regularly(service: Arc<Service>) {
     loop {
         ticks.tick().await;
         if let Err(error) = service.flush().await {
-            tracing::warn!(%error, "credits could not be written down; tried again soon");
+            tracing::warn!(%error, "what is done every second failed; tried again soon");
         }
     }
 }
