@@ -18,6 +18,7 @@ mod opportunities;
 mod paging;
 mod people;
 mod pipelines;
+mod rate_limits;
 mod routes;
 mod starting;
 mod workspace;

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use crm::error::Problems;
 use serde::Serialize;
 
+use crate::rate_limits::{RateLimit, Standing};
+
 /// An error, as it is answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct ApiError {
@@ -88,6 +90,25 @@ impl ApiError {
             format!("This call costs {cost} credits, {remaining} are left this month"),
             "Wait for the next month, or ask the operator to raise the monthly allowance.",
             "A read costs 1 credit, a write 2; the allowance is renewed on the first of the month, UTC.",
+        )
+    }
+
+    /// The key calls faster than `limit` lets it, for the next `seconds`.
+    pub(crate) fn rate_limited(limit: RateLimit, seconds: u64, standing: Standing) -> Self {
+        let RateLimit { per_second, burst } = limit;
+        let error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMITED",
+            format!("This key has made more than {per_second} requests a second"),
+            "Send the request again after the seconds in retry-after.",
+            format!(
+                "A key may make {per_second} requests a second, and {burst} at once after a \
+                 pause; ratelimit in each answer says how many are left."
+            ),
+        );
+        standing.headers().into_iter().fold(
+            error.with_header("retry-after", seconds.to_string()),
+            |error, (name, value)| error.with_header(name, value),
         )
     }
 

@@ -12,8 +12,10 @@ mod error;
 mod once;
 pub mod operation;
 pub mod operations;
+mod rate_limits;
 mod schemas;
 mod surfaces;
 
+pub use rate_limits::RateLimit;
 pub use surfaces::PREFIXES;
 pub use surfaces::http::{Options, Service};

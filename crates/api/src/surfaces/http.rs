@@ -24,6 +24,7 @@ use crate::error::ApiError;
 use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
+use crate::rate_limits::{RateLimit, RateLimits, Standing};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -38,6 +39,8 @@ pub struct Options {
     pub monthly_credits: i64,
     /// Whether a workspace that has none left is refused.
     pub enforce_credits: bool,
+    /// How fast each API key may call; none for as fast as it can.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// The API over one database.
@@ -48,6 +51,7 @@ pub struct Service {
     keys: Authenticator,
     meter: Meter,
     enforce_credits: bool,
+    rate_limits: Option<RateLimits>,
     ids: Ids,
     catalog: Vec<u8>,
 }
@@ -100,6 +104,7 @@ impl Service {
             keys: Authenticator::new(store.clone()),
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
+            rate_limits: options.rate_limit.map(RateLimits::new),
             ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
@@ -113,12 +118,15 @@ impl Service {
     }
 
     /// Writes down what has been counted in memory: credits, and when keys were
-    /// last used. Forgets kept answers that are given no more. Wanted every
-    /// second or so, and at the end.
+    /// last used. Forgets kept answers that are given no more, and rates of keys
+    /// that rest. Wanted every second or so, and at the end.
     ///
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub async fn flush(&self) -> crm::Result<()> {
+        if let Some(limits) = &self.rate_limits {
+            limits.forget_full();
+        }
         self.meter.flush().await?;
         self.keys.flush().await?;
         let now = Timestamp::now();
@@ -173,7 +181,7 @@ impl Service {
         }
     }
 
-    /// Runs an operation: who is asking, may they, what do they say, do it.
+    /// Answers a call of an operation: who is asking, how often, and what.
     async fn call(
         &self,
         operation: &Operation,
@@ -184,12 +192,48 @@ impl Service {
     ) -> Result<Answered, ApiError> {
         let now = Timestamp::now();
         let key = self.keys.authenticate(&head.headers, now).await?;
-        let missing = operation.missing_scopes(key.scopes);
+        let standing = match &self.rate_limits {
+            Some(limits) => Some(limits.take(key.key_id)?),
+            None => None,
+        };
+        let key_id = key.key_id;
+        let who = Caller {
+            workspace_id: key.workspace_id,
+            actor: Actor {
+                kind: ActorKind::ApiKey,
+                id: Some(key_id),
+                name: key.name,
+            },
+            scopes: key.scopes,
+            request_id: Some(request_id.to_owned()),
+            now,
+            ids: self.ids.clone(),
+        };
+        let mut answered = self
+            .run(operation, ids, head, body, key_id, who)
+            .await
+            .unwrap_or_else(Answered::from);
+        let fields = standing.into_iter().flat_map(Standing::headers);
+        answered.headers.extend(fields);
+        Ok(answered)
+    }
+
+    /// Runs an operation: may they, what do they say, do it.
+    async fn run(
+        &self,
+        operation: &Operation,
+        ids: &[&str],
+        head: &Parts,
+        body: &mut Body,
+        key_id: Uuid,
+        who: Caller,
+    ) -> Result<Answered, ApiError> {
+        let missing = operation.missing_scopes(who.scopes);
         if !missing.is_empty() {
             return Err(ApiError::insufficient_scope(&missing));
         }
-        let workspace_id = key.workspace_id;
-        let remaining = self.meter.remaining(workspace_id, now).await;
+        let workspace_id = who.workspace_id;
+        let remaining = self.meter.remaining(workspace_id, who.now).await;
         let remaining = remaining.map_err(|error| ApiError::of(&error))?;
         let cost = operation.cost;
         let idempotency_key = match operation.method {
@@ -222,7 +266,7 @@ impl Service {
                 let asked = (operation.path, &path, fields.given());
                 let api_key = auth::bearer(&head.headers)?;
                 Some(Once {
-                    request: Request::new(called, key.key_id, api_key, &asked),
+                    request: Request::new(called, key_id, api_key, &asked),
                     cost,
                     remaining,
                     enforced: self.enforce_credits,
@@ -236,18 +280,7 @@ impl Service {
         };
         let call = Call {
             store: self.store.clone(),
-            who: Caller {
-                workspace_id,
-                actor: Actor {
-                    kind: ActorKind::ApiKey,
-                    id: Some(key.key_id),
-                    name: key.name,
-                },
-                scopes: key.scopes,
-                request_id: Some(request_id.to_owned()),
-                now,
-                ids: self.ids.clone(),
-            },
+            who,
             path,
             fields,
             once,
