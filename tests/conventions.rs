@@ -98,6 +98,40 @@ on_both_engines! {
         assert_eq!(client.get("/opportunities").expect(200).ids().len(), 0);
     }
 
+    fn the_hint_lists_what_the_endpoint_takes_and_where(server: &Server) {
+        let client = server.client();
+        let hint = |answer: Answer| answer.expect(400).json()["error"]["hint"].to_string();
+        let written = hint(client.post("/contacts", json!({})));
+        assert!(written.contains("Writable fields: first_name, last_name"), "{written}");
+        let searched = hint(client.post("/contacts/search", json!({})));
+        assert!(searched.contains("Fields of the body: query, limit"), "{searched}");
+        let listed = hint(client.get("/contacts?limit=many"));
+        assert!(listed.contains("Query parameters: search, email"), "{listed}");
+    }
+
+    fn a_fixed_line_sent_as_phone_is_told_where_it_belongs(server: &Server) {
+        let client = server.client();
+        let fixed = json!({"first_name": "Ada", "phone": "02 9876 5432"});
+        let refused = client.post("/contacts", fixed.clone());
+        assert_error(&refused, 400, "VALIDATION_ERROR", &[]);
+        let error = &refused.json()["error"];
+        assert_eq!(error["message"], "phone is a fixed line, not a mobile number");
+        assert_eq!(
+            error["fix"],
+            "Send '+61298765432' as 'landline': 'phone' is for mobile numbers."
+        );
+        let bulk = client.post("/contacts/bulk-create", json!({"records": [fixed]})).expect(200);
+        assert!(bulk.text.contains("as 'landline'"), "{}", bulk.text);
+    }
+
+    fn a_tag_without_a_name_is_refused_at_its_name(server: &Server) {
+        let client = server.client();
+        for tag in [json!({"color": "#fff"}), json!({"name": null}), json!({"name": " "})] {
+            let refused = client.post("/opportunities", json!({"name": "A", "tags": ["ok", tag]}));
+            assert_error(&refused, 400, "VALIDATION_ERROR", &["tags[1].name must not be blank"]);
+        }
+    }
+
     fn every_text_is_kept_as_it_was_sent_but_for_nul(server: &Server) {
         let client = server.client();
         for name in ["👩‍🚀 Zoë \u{202e}✓", "'; drop table opportunities; --", "<script>alert(1)</script>", "\\u0041 \" \\ %00", &"é".repeat(255)] {

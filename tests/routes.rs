@@ -191,6 +191,52 @@ on_both_engines! {
         assert_eq!(head.text, "");
     }
 
+    fn the_catalog_has_the_schema_of_each_parameter_and_the_record_of_each_id(server: &Server) {
+        let catalog = server.client().without_key().under("").get("/api-index.json").expect(200).json();
+        let mut seen = Vec::new();
+        for resource in catalog["resources"].as_array().expect("resources") {
+            for endpoint in resource["endpoints"].as_array().expect("endpoints") {
+                for param in endpoint["params"].as_array().expect("parameters") {
+                    assert!(param["schema"].is_object(), "{param}");
+                    assert_eq!(param["schema"]["description"], param["description"]);
+                    let named = [&endpoint["tool_name"], &param["name"]].map(|name| name.as_str().unwrap_or_default());
+                    seen.push((named.join(" "), param.clone()));
+                }
+            }
+        }
+        let param = |name: &str| {
+            let found = seen.iter().find(|(named, _)| named == name);
+            found.map(|(_, param)| param.clone()).expect(name)
+        };
+        assert_eq!(param("assign_opportunity_user id")["description"], "The id of the opportunity.");
+        assert_eq!(param("assign_opportunity_user userId")["description"], "The id of the user.");
+        assert_eq!(param("revoke_api_key id")["description"], "The id of the API key.");
+        let records = param("bulk_create_opportunities records");
+        assert_eq!(records["type"], "array");
+        assert_eq!(records["schema"]["maxItems"], 100);
+        let record = &records["schema"]["items"];
+        assert_eq!(record["required"], json!(["name"]));
+        assert_eq!(record["properties"]["name"]["maxLength"], 255);
+    }
+
+    fn a_page_of_the_reference_says_what_is_valid(server: &Server) {
+        let pages = server.client().without_key().under("");
+        let page = pages.get("/docs/opportunities/patch-opportunities-id.md").expect(200).text;
+        for row in [
+            "| `id` | uuid | The id of the opportunity. |",
+            "| `name` | string of at most 255 characters |",
+            "| `status` | one of `open`, `won`, `lost` |",
+            "| `probability` | number from 0 to 100 or null |",
+            "| `tags` | array of string of at most 50 characters or object or null |",
+            "| `skip_action_ids` | array of uuid or null |",
+            "- Cost in credits: 2",
+        ] {
+            assert!(page.contains(row), "{row} in {page}");
+        }
+        let page = pages.get("/docs/opportunities/get-opportunities.md").expect(200).text;
+        assert!(page.contains("| `limit` | integer; `25` by default |"), "{page}");
+    }
+
     fn each_endpoint_of_the_catalog_has_a_page_in_the_reference(server: &Server) {
         let catalog = server.client().without_key().under("").get("/api-index.json").expect(200).json();
         let base = catalog["base_url"].as_str().expect("a base").to_owned();

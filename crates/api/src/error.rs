@@ -215,7 +215,7 @@ impl ApiError {
                 fix,
                 "The call changed nothing.",
             ),
-            crm::Error::ScopeMissing(scope) => Self::insufficient_scope(&[scope]),
+            crm::Error::ScopesMissing(scopes) => Self::insufficient_scope(scopes),
             crm::Error::InProgress => Self::new(
                 StatusCode::CONFLICT,
                 "CONFLICT",
@@ -245,12 +245,12 @@ impl ApiError {
                 .collect();
             fixes.push(format!("Include {} in the request body.", names.join(", ")));
         }
-        fixes.extend(
-            problems
-                .invalid
-                .iter()
-                .map(|problem| format!("Correct '{}': it {}.", problem.field, problem.message)),
-        );
+        fixes.extend(problems.invalid.iter().map(|problem| {
+            problem
+                .fix
+                .clone()
+                .unwrap_or_else(|| format!("Correct '{}': it {}.", problem.field, problem.message))
+        }));
         Self::new(
             StatusCode::BAD_REQUEST,
             code,
@@ -299,5 +299,26 @@ fn capitalised(text: &str) -> Cow<'_, str> {
             format!("{}{}", first.to_uppercase(), characters.as_str()).into()
         }
         _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_with_a_fix_of_its_own_is_answered_with_that_and_nothing_twice() {
+        let mut problems = Problems::default();
+        problems.invalid("value", "must be a number");
+        assert_eq!(
+            ApiError::input(&problems).fix,
+            "Correct 'value': it must be a number."
+        );
+        let fixed = crm::Error::invalid_with_fix("phone", "is a fixed line", "Send a landline.");
+        let said = ApiError::of(&fixed);
+        assert_eq!(
+            (&*said.message, &*said.fix),
+            ("phone is a fixed line", "Send a landline.")
+        );
     }
 }

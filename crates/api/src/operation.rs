@@ -22,6 +22,7 @@ use crm::idempotency::Outcome;
 use crm::input::{FieldDescription, Fields, Input, parse_uuid};
 use crm::scopes::Scopes;
 use crm::{Caller, Error};
+use schemars::generate::Contract;
 use schemars::{Schema, SchemaGenerator};
 use store::{Db, Store, Tx};
 use uuid::Uuid;
@@ -93,6 +94,22 @@ pub struct Call {
     pub(crate) once: Option<Once>,
 }
 
+/// An id in the path of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathParameter {
+    /// Its name in the path, without the colon.
+    pub name: &'static str,
+    /// The record that it names, as in "contact".
+    pub record: String,
+}
+
+impl PathParameter {
+    /// What it means.
+    pub fn description(&self) -> String {
+        format!("The id of the {}.", self.record)
+    }
+}
+
 /// The beginning of a declaration.
 pub(crate) struct Declaration {
     method: Method,
@@ -140,9 +157,16 @@ impl Operation {
         self.path.split('/').nth(1).unwrap_or_default()
     }
 
-    /// The names of the ids in its path, without the colon.
-    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
-        parameters(self.path)
+    /// The ids in its path. Each is of the record that its name begins with, as
+    /// `contactId` does, or else of the resource that stands before it.
+    pub fn path_parameters(&self) -> impl Iterator<Item = PathParameter> {
+        parameters(self.path).map(|(resource, name)| PathParameter {
+            name,
+            record: match name.strip_suffix("Id") {
+                Some(record) => record.to_owned(),
+                None => singular(&words(resource)),
+            },
+        })
     }
 
     /// True when its fields are those of the query string.
@@ -183,9 +207,9 @@ impl Operation {
     ) -> Vec<Uuid> {
         let named = self.path_parameters().zip(segments);
         named
-            .filter_map(|(name, text)| {
+            .filter_map(|(parameter, text)| {
                 parse_uuid(text)
-                    .map_err(|flaw| problems.invalid(name, flaw.message))
+                    .map_err(|flaw| problems.invalid(parameter.name, flaw.message))
                     .ok()
             })
             .collect()
@@ -196,9 +220,10 @@ impl Operation {
     pub(crate) fn explain(&self, error: &Error) -> ApiError {
         let mut said = ApiError::of(error);
         if matches!(error, Error::Input(_)) && !self.fields.is_empty() {
-            let kind = match self.reads_query() {
-                true => "Query parameters",
-                false => "Writable fields",
+            let kind = match (self.reads_query(), self.is_write()) {
+                (true, _) => "Query parameters",
+                (false, true) => "Writable fields",
+                (false, false) => "Fields of the body",
             };
             let names: Vec<_> = self.fields.iter().map(|field| field.name).collect();
             said.hint = format!("{kind}: {}", names.join(", "));
@@ -321,7 +346,16 @@ impl Declaration {
         let needed = Scopes::of(scopes.iter().copied())
             .unwrap_or_else(|flaw| panic!("{tool} needs scopes that exist: {}", flaw.message));
         let mut fields = Vec::new();
-        I::describe(&mut schemas::self_contained(), &mut fields);
+        I::describe(
+            &mut schemas::self_contained(Contract::Deserialize),
+            &mut fields,
+        );
+        if matches!(method, Method::GET | Method::DELETE) {
+            // A query string has no null.
+            for field in &mut fields {
+                field.nullable = false;
+            }
+        }
         Operation {
             method,
             path,
@@ -379,8 +413,30 @@ fn read_call<const N: usize, I: Input>(
     }
 }
 
-fn parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
-    path.split('/').filter_map(|part| part.strip_prefix(':'))
+/// The parameters of a path, each after the segment that it follows.
+fn parameters(path: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let segments = path.split('/');
+    segments
+        .clone()
+        .zip(segments.skip(1))
+        .filter_map(|(before, segment)| Some((before, segment.strip_prefix(':')?)))
+}
+
+/// A segment of a path in words: `api-keys` as `API keys`.
+pub(crate) fn words(segment: &str) -> String {
+    let words: Vec<_> = segment
+        .split('-')
+        .map(|word| if word == "api" { "API" } else { word })
+        .collect();
+    words.join(" ")
+}
+
+/// One of what a resource is called by: `companies` are each a `company`.
+fn singular(plural: &str) -> String {
+    match plural.strip_suffix("ies") {
+        Some(stem) => format!("{stem}y"),
+        None => plural.strip_suffix('s').unwrap_or(plural).to_owned(),
+    }
 }
 
 fn rename(path: &str, today: &str, old: &str) -> String {
@@ -393,13 +449,16 @@ fn rename(path: &str, today: &str, old: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crm::input::Nothing;
+    use crm::search::Search;
+
     use super::*;
 
     #[test]
     fn a_path_is_also_reached_by_its_old_names() {
         let of = |path| {
             Operation::get(path, "tool")
-                .read(|_, _, [_id], _: crm::input::Nothing| Ok(()))
+                .read(|_, _, [_id], _: Nothing| Ok(()))
                 .paths()
         };
         assert_eq!(
@@ -412,5 +471,46 @@ mod tests {
             ]
         );
         assert_eq!(of("/company/users/:id"), ["/company/users/:id"]);
+    }
+
+    #[test]
+    fn an_id_in_a_path_is_of_the_record_that_the_path_names() {
+        let of = |path| {
+            let operation = Operation::get(path, "tool").read(|_, _, [_id], _: Nothing| Ok(()));
+            let mut ids = operation.path_parameters();
+            ids.next().map(|id| (id.name, id.description()))
+        };
+        for (path, name, description) in [
+            (
+                "/opportunities/:id/move",
+                "id",
+                "The id of the opportunity.",
+            ),
+            ("/companies/:id/contacts", "id", "The id of the company."),
+            ("/company/users/:id", "id", "The id of the user."),
+            ("/api-keys/:id", "id", "The id of the API key."),
+            (
+                "/contacts/:contactId",
+                "contactId",
+                "The id of the contact.",
+            ),
+        ] {
+            assert_eq!(of(path), Some((name, description.to_owned())), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_hint_of_a_refused_input_lists_what_the_operation_takes() {
+        let refused = Error::invalid("query", "must be a string");
+        let wrote = Operation::post("/contacts", "tool").write(|_, _, [], _: Search| Ok(()));
+        let searched = Operation::post("/contacts", "tool").read(|_, _, [], _: Search| Ok(()));
+        let listed = Operation::get("/contacts", "tool").read(|_, _, [], _: Search| Ok(()));
+        for (operation, hint) in [
+            (wrote, "Writable fields: query, limit"),
+            (searched, "Fields of the body: query, limit"),
+            (listed, "Query parameters: query, limit"),
+        ] {
+            assert_eq!(operation.explain(&refused).hint, hint);
+        }
     }
 }

@@ -50,8 +50,9 @@ pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A new key. It can't be had again.
-#[derive(Clone)]
+/// A new key. It can't be had again, and is not shown by accident.
+#[derive(Clone, Serialize, JsonSchema)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
@@ -112,7 +113,7 @@ pub struct CreatedApiKey {
     #[serde(flatten)]
     pub record: ApiKey,
     /// The key: keep it, it is not shown again.
-    pub key: String,
+    pub key: Secret,
 }
 
 /// A page of the keys, newest first.
@@ -133,7 +134,7 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<ApiKeyFields>) -> Result
     let record = record::insert(tx, who, who.new_id(), columns)?;
     Ok(CreatedApiKey {
         record,
-        key: secret.0,
+        key: secret,
     })
 }
 
@@ -141,6 +142,16 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<ApiKeyFields>) -> Result
 pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ApiKeyFields) -> Result<ApiKey> {
     check_grant(who, fields.scopes)?;
     let mut key = record::lock::<ApiKey>(tx, who, id)?;
+    if key.revoked_at.is_some() {
+        return Err(Error::conflict(
+            "The API key is revoked",
+            "Make another key: a revoked one can't be used again.",
+        ));
+    }
+    if fields.expires_at.is_given() {
+        // Whoever lets a key live on grants what it can do.
+        check_grant(who, Some(key.scopes))?;
+    }
     let changes = fields.apply(&mut key);
     if !changes.is_empty() {
         key.updated_at = who.now;
@@ -150,14 +161,24 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ApiKeyFields) -> 
 }
 
 fn check_grant(who: &Caller, scopes: Option<Scopes>) -> Result<()> {
-    let excess = scopes.unwrap_or_default().without(who.scopes);
+    let granted = scopes.unwrap_or_default();
+    let excess = granted.without(who.scopes);
     if excess.is_empty() {
         return Ok(());
     }
-    // What lacks only scopes that don't exist yet was meant as all of them.
-    Err(Error::ScopeMissing(
-        excess.names().first().copied().unwrap_or("*"),
-    ))
+    Err(Error::ScopesMissing(match granted == Scopes::all() {
+        true => granted.names(),
+        false => excess.names(),
+    }))
+}
+
+/// The workspace of the key with that id, whichever it is.
+pub fn workspace_of(db: &Db<'_>, id: Uuid) -> Result<Option<Uuid>> {
+    Ok(db.query_opt(
+        "select workspace_id from api_keys where id = $1",
+        &store::params![id],
+        |row| row.get(0),
+    )?)
 }
 
 /// Revokes a key: it is refused from now on. Its record stays.
@@ -235,10 +256,10 @@ mod tests {
             let made = create(tx, &desk.who, given(json!({
                 "name": "Website", "scopes": ["deals:read", "contacts:write"],
             })))?;
-            let random = made.key.strip_prefix("dw_live_").unwrap();
+            let random = made.key.reveal().strip_prefix("dw_live_").unwrap();
             assert_eq!(random.len(), 43);
             assert!(random.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)));
-            let credential = authenticate(tx, KeyDigest::of(&made.key))?.unwrap();
+            let credential = authenticate(tx, KeyDigest::of(made.key.reveal()))?.unwrap();
             assert_eq!(credential.workspace_id, desk.who.workspace_id);
             assert_eq!((credential.key_id, &*credential.name), (made.record.id, "Website"));
             assert_eq!(credential.scopes.names(), ["opportunities:read", "contacts:write"]);
@@ -247,7 +268,7 @@ mod tests {
                 &store::params![desk.who.workspace_id, made.record.id],
                 |row| row.get::<Vec<u8>>(0),
             )?;
-            assert_eq!(digest, Sha256::digest(made.key.as_bytes()).to_vec());
+            assert_eq!(digest, Sha256::digest(made.key.reveal().as_bytes()).to_vec());
             assert!(authenticate(tx, KeyDigest::of("dw_live_other"))?.is_none());
             let shown = serde_json::to_value(record::get::<ApiKey>(tx, &desk.who, made.record.id)?).unwrap();
             assert_eq!((shown.get("key"), shown.get("digest")), (None, None));
@@ -257,7 +278,7 @@ mod tests {
             let made = create(tx, &desk.who, given(json!({ "name": "x", "scopes": ["*"] })))?;
             revoke(tx, &desk.later(5), made.record.id)?;
             revoke(tx, &desk.later(9), made.record.id)?;
-            assert!(authenticate(tx, KeyDigest::of(&made.key))?.is_none());
+            assert!(authenticate(tx, KeyDigest::of(made.key.reveal()))?.is_none());
             let kept = record::get::<ApiKey>(tx, &desk.who, made.record.id)?;
             assert_eq!(kept.revoked_at, Some(desk.later(5).now));
         }
@@ -269,15 +290,33 @@ mod tests {
             let made = create(tx, &who, given(with(&["opportunities:read"])))?;
             for excess in [&["deals:read", "contacts:read"][..], &["*"]] {
                 let error = tx.savepoint(|tx| create(tx, &who, given(with(excess)))).unwrap_err();
-                assert!(matches!(error, Error::ScopeMissing(_)), "{excess:?}");
+                assert!(matches!(error, Error::ScopesMissing(_)), "{excess:?}");
                 let fields = given(json!({ "scopes": excess }));
                 let error = tx.savepoint(|tx| update(tx, &who, made.record.id, fields)).unwrap_err();
-                assert!(matches!(error, Error::ScopeMissing(_)), "{excess:?}");
+                assert!(matches!(error, Error::ScopesMissing(_)), "{excess:?}");
             }
             // Every scope by name is less than the star, which is also those to come.
             who.scopes = Scopes::of(crate::scopes::SCOPES.iter().copied()).unwrap();
             let error = tx.savepoint(|tx| create(tx, &who, given(with(&["*"])))).unwrap_err();
-            assert!(matches!(error, Error::ScopeMissing("*")));
+            assert!(matches!(error, Error::ScopesMissing(scopes) if scopes == ["*"]));
+        }
+
+        fn nobody_lets_a_key_live_on_that_can_do_more_than_theirs(tx, desk) {
+            let strong = create(tx, &desk.who, given(json!({
+                "name": "x", "scopes": ["*"], "expires_at": "2020-01-01T00:00:00Z",
+            })))?.record.id;
+            let mut weak = desk.who.clone();
+            weak.scopes = Scopes::of(["api-keys:write"]).unwrap();
+            for end in [json!(null), json!("2999-01-01T00:00:00Z")] {
+                let fields = given(json!({ "expires_at": end }));
+                let error = tx.savepoint(|tx| update(tx, &weak, strong, fields)).unwrap_err();
+                assert!(matches!(error, Error::ScopesMissing(_)));
+            }
+            update(tx, &weak, strong, given(json!({ "name": "y" })))?;
+            revoke(tx, &weak, strong)?;
+            let again = given(json!({ "expires_at": null }));
+            let error = tx.savepoint(|tx| update(tx, &desk.who, strong, again)).unwrap_err();
+            assert!(matches!(error, Error::Conflict { .. }));
         }
 
         fn the_keys_of_another_workspace_do_not_exist(tx, desk) {

@@ -11,6 +11,7 @@ use store::Tx;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::events::Automations;
 use crate::input::{Flaw, FromJson, Input, kind_of};
 
 /// How many records one call takes.
@@ -20,6 +21,13 @@ pub const MAX: usize = 100;
 /// twice counts once.
 #[derive(Debug, Clone)]
 pub struct Ids(Vec<Uuid>);
+
+impl Ids {
+    /// The ids, each once.
+    pub(crate) fn to_vec(&self) -> Vec<Uuid> {
+        self.0.clone()
+    }
+}
 
 impl FromJson for Ids {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
@@ -166,5 +174,6 @@ crate::input! {
     pub struct Delete {
         /// Their ids: 1 to 100.
         required ids: Ids,
+        flatten automations: Automations,
     }
 }

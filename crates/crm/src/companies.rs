@@ -10,6 +10,7 @@ use crate::contacts::{Contact, read_phone};
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
+use crate::fold::fold;
 use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
@@ -131,6 +132,26 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Company>
     search::search(db, who, input)
 }
 
+/// The companies of that name, in any case, the oldest first.
+pub fn find_by_name(db: &Db<'_>, who: &Caller, name: &str) -> Result<Vec<Uuid>> {
+    let wanted = name.trim().to_lowercase();
+    // The key knows no accents either, and two names may differ by just these.
+    let found = db.query(
+        "select t.id, t.name
+         from company_search s
+         join companies t on t.workspace_id = s.workspace_id and t.id = s.id
+         where s.workspace_id = $1 and s.name_key = $2
+         order by t.id",
+        &store::params![who.workspace_id, fold(name)],
+        |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
+    )?;
+    Ok(found
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase() == wanted)
+        .map(|(id, _)| id)
+        .collect())
+}
+
 /// Creates a company.
 pub fn create(tx: &mut Tx<'_>, who: &Caller, mut input: NewCompany) -> Result<Company> {
     read_phones(&mut input.fields.0, || who.region(tx))?;
@@ -200,9 +221,9 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> 
 }
 
 /// Deletes a company; its opportunities and contacts stay.
-pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Company>(tx, who, id)?;
-    opportunities::unlink_company(tx, who, id)?;
+    opportunities::unlink_company(tx, who, id, automations)?;
     search::remove::<Company>(tx, who, id)?;
     record::delete::<Company>(tx, who, id)
 }
@@ -228,7 +249,9 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
-    bulk::each_id(tx, &input.ids, |tx, id| delete(tx, who, id))
+    bulk::each_id(tx, &input.ids, |tx, id| {
+        delete(tx, who, id, &input.automations)
+    })
 }
 
 fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
@@ -287,9 +310,18 @@ mod tests {
             assert_eq!(desk.events_of(tx, made.id)?, ["customer_created", "customer_updated"]);
             let listed = list(tx, &desk.who, &given(json!({ "industry": "Roads", "search": "acme l" })))?;
             assert_eq!(listed.items[0].id, made.id);
-            delete(tx, &desk.who, made.id)?;
+            delete(tx, &desk.who, made.id, &Automations::default())?;
             assert!(search(tx, &desk.who, &given(json!({ "query": "acme" })))?.items.is_empty());
             assert_eq!(create(tx, &desk.who, given(json!({ "name": "Next" })))?.public_id, "A-002");
+        }
+
+        fn a_company_is_found_by_its_name_in_any_case_and_with_its_accents(tx, desk) {
+            let first = create(tx, &desk.who, given(json!({ "name": "Börse" })))?.id;
+            let second = create(tx, &desk.who, given(json!({ "name": "BÖRSE" })))?.id;
+            create(tx, &desk.who, given(json!({ "name": "Borse" })))?;
+            assert_eq!(find_by_name(tx, &desk.who, " börse ")?, [first, second]);
+            assert!(find_by_name(tx, &desk.who, "Börs")?.is_empty());
+            assert!(find_by_name(tx, &desk.stranger, "Börse")?.is_empty());
         }
     }
 }

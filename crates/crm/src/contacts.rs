@@ -183,6 +183,16 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Contact>
     search::search(db, who, input)
 }
 
+/// The contacts with that e-mail address, in any case, the oldest first.
+pub fn find_by_email(db: &Db<'_>, who: &Caller, email: &str) -> Result<Vec<Uuid>> {
+    Ok(db.query(
+        "select id from contacts where workspace_id = $1 and lower(email) = lower($2)
+         order by id",
+        &store::params![who.workspace_id, email],
+        |row| row.get(0),
+    )?)
+}
+
 /// Creates a contact.
 pub fn create(tx: &mut Tx<'_>, who: &Caller, mut input: NewContact) -> Result<Contact> {
     read_phones(&mut input.fields.0, || who.region(tx))?;
@@ -254,9 +264,9 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: ContactUpdate) -> 
 }
 
 /// Deletes a contact; the opportunities that it was part of stay.
-pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Contact>(tx, who, id)?;
-    opportunities::unlink_contact(tx, who, id)?;
+    opportunities::unlink_contact(tx, who, id, automations)?;
     search::remove::<Contact>(tx, who, id)?;
     record::delete::<Contact>(tx, who, id)
 }
@@ -282,7 +292,9 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
-    bulk::each_id(tx, &input.ids, |tx, id| delete(tx, who, id))
+    bulk::each_id(tx, &input.ids, |tx, id| {
+        delete(tx, who, id, &input.automations)
+    })
 }
 
 fn index(tx: &mut Tx<'_>, who: &Caller, contact: &Contact) -> Result<()> {
@@ -311,7 +323,7 @@ pub(crate) fn read_phone(
         return Ok(());
     };
     let refused =
-        |problem: PhoneProblem| Error::invalid(field, format!("{problem}. {}", problem.fix()));
+        |problem: PhoneProblem| Error::invalid_with_fix(field, problem.to_string(), problem.fix());
     let number = read(given, region()?).map_err(refused)?;
     *phone = Text::read(&number)
         .map_err(|flaw| Error::invalid(field, flaw.message))?
@@ -386,7 +398,7 @@ mod tests {
             assert_eq!(made.landline.as_deref(), Some("+61298765432"));
             let fixed = given(json!({ "phone": "02 9876 5432" }));
             let error = tx.savepoint(|tx| update(tx, &desk.who, made.id, fixed)).unwrap_err();
-            assert!(error.to_string().contains("'landline'"), "{error}");
+            assert_eq!(error.to_string(), "phone is a fixed line, not a mobile number");
             crate::workspaces::update(tx, &desk.who, given(json!({ "country": "gb" })))?;
             let british = given(json!({ "phone": "07400 123456" }));
             let changed = update(tx, &desk.who, made.id, british)?;
@@ -438,7 +450,7 @@ mod tests {
             remove_employer(tx, &desk.who, ada, acme)?;
             assert_eq!(attempt(tx, |tx| remove_employer(tx, &desk.who, ada, acme)), "not found: company");
             add_employer(tx, &desk.who, ada, acme)?;
-            delete(tx, &desk.who, ada)?;
+            delete(tx, &desk.who, ada, &Automations::default())?;
             assert!(companies::contacts(tx, &desk.who, acme, PageRequest::default())?.items.is_empty());
         }
 
@@ -470,13 +482,13 @@ mod tests {
             let page = PageRequest::default();
             for (result, what) in [
                 (attempt(tx, |tx| update(tx, who, ada, given(rename.clone()))), "contact"),
-                (attempt(tx, |tx| delete(tx, who, ada)), "contact"),
+                (attempt(tx, |tx| delete(tx, who, ada, &Automations::default())), "contact"),
                 (attempt(tx, |tx| employers(tx, who, ada, page)), "contact"),
                 (attempt(tx, |tx| add_employer(tx, who, ada, acme)), "contact"),
                 (attempt(tx, |tx| add_employer(tx, who, own.id, acme)), "company"),
                 (attempt(tx, |tx| remove_employer(tx, who, ada, acme)), "contact"),
                 (attempt(tx, |tx| companies::update(tx, who, acme, given(rename.clone()))), "company"),
-                (attempt(tx, |tx| companies::delete(tx, who, acme)), "company"),
+                (attempt(tx, |tx| companies::delete(tx, who, acme, &Automations::default())), "company"),
                 (attempt(tx, |tx| companies::contacts(tx, who, acme, page)), "company"),
             ] {
                 assert_eq!(result, format!("not found: {what}"));

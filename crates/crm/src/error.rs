@@ -26,9 +26,9 @@ pub enum Error {
         /// What the caller can do about it.
         fix: String,
     },
-    /// The caller's key lacks a scope that this very request needs.
-    #[error("this needs the scope {0}")]
-    ScopeMissing(&'static str),
+    /// The caller's key lacks scopes that this very request needs.
+    #[error("this needs {}", .0.join(", "))]
+    ScopesMissing(Vec<&'static str>),
     /// The same request is at work already and did not end while this one
     /// waited for it.
     #[error("the same request is still at work")]
@@ -57,6 +57,22 @@ impl Error {
         Self::Input(problems)
     }
 
+    /// The same, where more can be said than that the field is to be corrected:
+    /// `fix` is a sentence of its own.
+    pub fn invalid_with_fix(
+        field: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        let mut problems = Problems::default();
+        problems.invalid.push(Problem {
+            field: field.into(),
+            message: message.into(),
+            fix: Some(fix.into()),
+        });
+        Self::Input(problems)
+    }
+
     /// An input error about a required field that was left out.
     pub fn missing(field: impl Into<String>) -> Self {
         Self::Input(Problems {
@@ -81,6 +97,8 @@ pub struct Problem {
     pub field: String,
     /// What is wrong, to be read after the name: "must be a number".
     pub message: String,
+    /// What to send instead, as a sentence, where the message does not say so.
+    pub fix: Option<String>,
 }
 
 /// Everything that is wrong with an input, gathered before it is refused.
@@ -103,6 +121,7 @@ impl Problems {
         self.invalid.push(Problem {
             field: field.into(),
             message: message.into(),
+            fix: None,
         });
     }
 }

@@ -35,7 +35,7 @@ crate::input! {
     /// What a call says of the automations that it would set off.
     #[derive(Default)]
     pub struct Automations {
-        /// Set no automation off: recommended for imports of old records.
+        /// When true, no automation is set off.
         defaulted skip_automations: bool,
         /// Actions to pass over in the automations that the call sets off; the
         /// automations themselves run and are logged.

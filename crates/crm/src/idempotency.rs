@@ -261,7 +261,7 @@ mod tests {
 
         fn request(&self, key: &str, asked: &str) -> Request {
             let key = Key::read(key.as_bytes()).unwrap();
-            Request::new(key, self.0.record.id, &self.0.key, &asked)
+            Request::new(key, self.0.record.id, self.0.key.reveal(), &asked)
         }
     }
 
@@ -362,7 +362,7 @@ mod tests {
             send(tx, &desk.who, &request, "a secret")?;
             let sealed = tx.query_one("select body from idempotency_keys", &[], |row| row.get::<Vec<u8>>(0))?;
             assert!(!sealed.windows(6).any(|window| window == b"secret"));
-            let stored = api_keys::KeyDigest::of(&sender.0.key);
+            let stored = api_keys::KeyDigest::of(sender.0.key.reveal());
             let guess = Request::new(Key("k".to_owned()), sender.0.record.id, &format!("{stored:?}"), &"a fence");
             assert!(open(&guess.seal, &sealed).is_none());
             assert_eq!(open(&request.seal, &sealed).unwrap(), b"a secret");

@@ -424,7 +424,11 @@ macro_rules! input_describe {
             name: $wire,
             description: $doc.trim().to_owned(),
             required: stringify!($kind) == "required",
-            nullable: matches!(stringify!($kind), "optional" | "defaulted" | "patch"),
+            nullable: match stringify!($kind) {
+                "optional" | "defaulted" | "patch" => true,
+                "plain" => <$type as $crate::input::FromJson>::from_null().is_ok(),
+                _ => false,
+            },
             schema: $generator.subschema_for::<$type>(),
         })
     };

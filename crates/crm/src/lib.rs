@@ -27,6 +27,7 @@ pub mod error;
 pub mod events;
 pub mod fold;
 pub mod idempotency;
+pub mod imports;
 pub mod input;
 pub mod links;
 pub mod metadata;

@@ -6,9 +6,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use crate::input::{Flaw, FromJson, kind_of};
+use crate::input::{Flaw, FromJson, kind_of, parse_uuid};
 use crate::text::{Text, refuse_nul};
 
 /// Custom field values by their key.
@@ -40,7 +39,7 @@ impl FromJson for Metadata {
         for (key, value) in values {
             // Such keys are ids of custom fields in other systems; what is
             // kept under them could never be found by its name again.
-            if Uuid::try_parse(key).is_ok() {
+            if parse_uuid(key).is_ok() {
                 return Err(Flaw::new(
                     "must be keyed by field names, not by UUIDs (quick_links may hold those)",
                 )
@@ -120,14 +119,20 @@ pub struct Tag {
     /// What it says.
     pub name: Text<50>,
     /// How it is shown, as a CSS colour.
+    #[schemars(default = "default_color")]
     pub color: Text<32>,
 }
 
 /// The colour of a tag that was given as a mere string.
 const TAG_COLOR: &str = "#3b82f6";
 
+/// The same, for the schema.
+fn default_color() -> &'static str {
+    TAG_COLOR
+}
+
 /// The labels of a record; a name is there once, whatever its case.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Tags(Vec<Tag>);
 
@@ -149,13 +154,13 @@ impl Tags {
 
 impl FromJson for Tag {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
-        let none = Value::Null;
         let (name, color) = match value {
-            Value::String(_) => (value, &none),
-            Value::Object(tag) => (
-                tag.get("name").unwrap_or(&none),
-                tag.get("color").unwrap_or(&none),
-            ),
+            Value::String(_) => (Text::from_json(value)?, None),
+            Value::Object(tag) => {
+                let name = part(tag, "name")?
+                    .ok_or_else(|| Flaw::new("must not be blank").inside(".name"))?;
+                (Some(name), part(tag, "color")?)
+            }
             other => {
                 return Err(Flaw::new(format!(
                     "must be a string or an object with name and color, not {}",
@@ -163,18 +168,21 @@ impl FromJson for Tag {
                 )));
             }
         };
-        let name = match name {
-            Value::Null => None,
-            name => Text::from_json(name).map_err(|flaw| flaw.inside(".name"))?,
-        };
-        let color = match color {
-            Value::Null => None,
-            color => Text::from_json(color).map_err(|flaw| flaw.inside(".color"))?,
-        };
         let default = Text::read(TAG_COLOR)?;
         Ok(name
             .zip(color.or(default))
             .map(|(name, color)| Self { name, color }))
+    }
+}
+
+/// A part of a tag; null is the same as none.
+fn part<const MAX: usize>(
+    tag: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Text<MAX>>, Flaw> {
+    match tag.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => Text::from_json(value).map_err(|flaw| flaw.inside(format_args!(".{name}"))),
     }
 }
 
@@ -188,6 +196,28 @@ impl FromJson for Tags {
 
     fn from_null() -> Result<Self, Flaw> {
         Ok(Self::default())
+    }
+}
+
+impl JsonSchema for Tags {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Tags".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let tag = generator.subschema_for::<Tag>();
+        let items = if generator.contract().is_serialize() {
+            tag
+        } else {
+            // What is read may also be its mere name.
+            let name = generator.subschema_for::<Text<50>>();
+            json_schema!({ "anyOf": [name, tag] })
+        };
+        json_schema!({ "type": "array", "items": items })
     }
 }
 
@@ -254,10 +284,13 @@ mod tests {
             (json!(["ok", 7]), "[1]"),
             (json!(["ok", " "]), "[1]"),
             (json!([null]), "[0]"),
-            (json!([{ "color": "#fff" }]), "[0]"),
+            (json!([{ "color": "#fff" }]), "[0].name"),
+            (json!([{ "name": null }]), "[0].name"),
+            (json!(["ok", { "name": " " }]), "[1].name"),
             (json!([{ "name": 1 }]), "[0].name"),
             (json!([{ "name": "a", "color": 1 }]), "[0].color"),
-            (json!(["a".repeat(51)]), "[0].name"),
+            (json!(["a".repeat(51)]), "[0]"),
+            (json!([{ "name": "a".repeat(51) }]), "[0].name"),
             (json!("vip"), ""),
         ] {
             assert_eq!(Tags::from_json(&given).unwrap_err().path, place, "{given}");
@@ -267,13 +300,18 @@ mod tests {
     #[test]
     fn a_key_shaped_like_a_uuid_is_refused_at_the_root_alone() {
         let id = "0193d5e0-7a4b-7c3d-9e2f-1a2b3c4d5e6f";
-        for key in [id.to_owned(), id.to_uppercase(), id.replace('-', "")] {
+        for key in [id.to_owned(), id.to_uppercase()] {
             let flaw = Metadata::from_json(&json!({ "size": 1, key.clone(): 2 })).unwrap_err();
             assert_eq!(flaw.path, format!(".{key}"));
         }
-        let nested = json!({ "quick_links": { id: "x" }, "other": [{ id: 1 }] });
-        let kept = Metadata::from_json(&nested).unwrap().unwrap();
-        assert_eq!(serde_json::to_value(kept).unwrap(), nested);
+        let digest = id.replace('-', "");
+        for kept in [
+            json!({ "quick_links": { id: "x" }, "other": [{ id: 1 }] }),
+            json!({ digest: "an MD5 looks so" }),
+        ] {
+            let read = Metadata::from_json(&kept).unwrap().unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), kept);
+        }
     }
 
     #[test]

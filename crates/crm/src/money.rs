@@ -228,7 +228,9 @@ macro_rules! schema {
 schema!(Amount, { "type": "number" });
 schema!(Total, { "type": "number" });
 schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100 });
-schema!(Currency, { "type": "string", "pattern": "^[A-Za-z]{3}$" });
+schema!(Currency, {
+    "type": "string", "pattern": "^[A-Za-z]{3}$", "minLength": 3, "maxLength": 3
+});
 
 impl store::FromColumn for Amount {
     const EXPECTS: &'static str = "ten-thousandths";

@@ -249,6 +249,7 @@ pub fn page<T>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use crate::events::Automations;
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
@@ -296,7 +297,7 @@ mod tests {
         fn a_cursor_may_name_a_record_that_is_gone(tx, desk) {
             let made = ["a", "b", "c"].map(|name| desk.company(tx, name).map(|made| made.id));
             let [a, b, c] = made.map(|id| id.unwrap());
-            companies::delete(tx, &desk.who, b)?;
+            companies::delete(tx, &desk.who, b, &Automations::default())?;
             assert_eq!(ids(&page_of(tx, desk, json!({ "cursor": b }))?), [a]);
             assert_eq!(ids(&page_of(tx, desk, json!({ "before": b }))?), [c]);
             let beyond = page_of(tx, desk, json!({ "cursor": a }))?;
@@ -335,7 +336,7 @@ mod tests {
                         Some((true, _)) => alive.push(desk.company(tx, "new")?.id),
                         Some((false, which)) => {
                             let gone = alive.remove(which.index(alive.len()));
-                            companies::delete(tx, &desk.who, gone)?;
+                            companies::delete(tx, &desk.who, gone, &Automations::default())?;
                             throughout.remove(&gone);
                         }
                         None => {}
@@ -348,7 +349,7 @@ mod tests {
                 let seen: BTreeSet<_> = seen.into_iter().collect();
                 assert!(throughout.is_subset(&seen), "none skipped");
                 for id in alive {
-                    companies::delete(tx, &desk.who, id)?;
+                    companies::delete(tx, &desk.who, id, &Automations::default())?;
                 }
                 Ok(())
             });

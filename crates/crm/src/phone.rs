@@ -106,8 +106,8 @@ impl PhoneProblem {
     pub fn fix(&self) -> String {
         match self {
             PhoneProblem::NotANumber { example } => format!(
-                "Send digits with an optional leading '+', for example '{example}'; \
-                 an extension or a remark belongs in 'notes'."
+                "Send digits with an optional leading '+', for example '{example}', \
+                 and no extension or remark."
             ),
             PhoneProblem::NoCountryCode { example } => format!(
                 "Begin with '+' and the country code, for example '{example}', \
@@ -118,7 +118,7 @@ impl PhoneProblem {
                  country code, for example '{example}'."
             ),
             PhoneProblem::FixedLine { number } => {
-                format!("Send it as 'landline': '{number}'. 'phone' is for mobile numbers.")
+                format!("Send '{number}' as 'landline': 'phone' is for mobile numbers.")
             }
         }
     }

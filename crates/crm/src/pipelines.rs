@@ -57,6 +57,7 @@ crate::input! {
         /// A stage that takes the cards. Without it, what still holds cards is
         /// not deleted.
         optional move_to: Uuid,
+        flatten automations: Automations,
     }
 }
 
@@ -142,7 +143,7 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &Removal) -> Resul
             "must name a stage of another pipeline: this one is to be deleted",
         ));
     }
-    clear(tx, who, "pipeline_id", id, input.move_to)?;
+    clear(tx, who, "pipeline_id", id, input)?;
     record::delete::<Pipeline>(tx, who, id)
 }
 
@@ -153,9 +154,10 @@ pub(crate) fn clear(
     who: &Caller,
     column: &str,
     id: Uuid,
-    move_to: Option<Uuid>,
+    input: &Removal,
 ) -> Result<()> {
-    let to = move_to
+    let to = input
+        .move_to
         .map(|stage| record::get::<Stage>(tx, who, stage))
         .transpose()?;
     // Nobody moves or deletes these any more: the cards that are found next
@@ -200,7 +202,7 @@ pub(crate) fn clear(
             pipeline_id: to.pipeline_id,
             stage_id: to.id,
             position: 0,
-            automations: Automations::default(),
+            automations: input.automations.clone(),
         };
         place(tx, who, opportunity_id, &target, Mode::Leave(from_pipeline))?;
     }

@@ -23,8 +23,9 @@ impl Counter {
     }
 }
 
-/// The next id, which no record of the workspace had before. The counter stays
-/// locked until the transaction ends, so take it late.
+/// The next id, which no record of the workspace had before. On PostgreSQL the
+/// counter stays locked until the transaction ends: who creates the same kind of
+/// record at the same time waits for that.
 pub(crate) fn next(tx: &Tx<'_>, who: &Caller, counter: Counter) -> Result<String> {
     let prefix = counter.prefix();
     let number: i64 = tx.query_one(

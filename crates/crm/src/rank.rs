@@ -6,13 +6,24 @@
 //! other. A whole part counts up or down when a card goes to an end of its
 //! stage, which is the common case; those keys grow with the logarithm of the
 //! number of moves. Only repeated insertion into the same gap lengthens the
-//! fraction, by about one byte for every six cards.
+//! fraction, by about one byte for every six cards; when one becomes
+//! [long](Rank::is_long), the cards around it are [spread](Rank::spread) anew.
 //!
 //! Ranks are ASCII and compare **bytewise**: a PostgreSQL column that holds
 //! them needs `collate "C"`; SQLite's default does it.
 
 /// The digits, in ASCII order.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The longest run: enough to tell millions of cards apart, and how many rows
+/// are written to count one.
+const RUN: usize = 4;
+
+/// The longest rank that is left as it is.
+const LONG: usize = 40;
+
+/// Sorts behind every rank.
+const BEYOND: &[u8] = b"~";
 
 const ZERO: u8 = DIGITS[0];
 const LAST: u8 = DIGITS[61];
@@ -66,9 +77,62 @@ impl Rank {
         }
     }
 
+    /// Whether it is longer than ranks should be.
+    pub fn is_long(&self) -> bool {
+        self.0.len() > LONG
+    }
+
+    /// The ranks that have the same whole part: from the first of these two on,
+    /// and before the second.
+    pub fn neighbourhood(&self) -> (Rank, Rank) {
+        let (whole, _) = self.split();
+        let end = match increment(whole) {
+            Some(next) => Rank::join(&next, &[]),
+            None => Rank::join(BEYOND, &[]),
+        };
+        (Rank::join(whole, &[]), end)
+    }
+
+    /// `count` ranks in the same neighbourhood, in their order, as short as
+    /// leaves room between them.
+    pub fn spread(&self, count: usize) -> Vec<Rank> {
+        let (whole, _) = self.split();
+        let parts = count as u128 + 1;
+        let (mut length, mut room) = (1, 62_u128);
+        while room < 8 * parts {
+            length += 1;
+            room *= 62;
+        }
+        (1..parts)
+            .map(|part| {
+                let mut value = part * room / parts;
+                let mut fraction = vec![ZERO; length];
+                for digit in fraction.iter_mut().rev() {
+                    *digit = DIGITS[(value % 62) as usize];
+                    value /= 62;
+                }
+                let kept = fraction.iter().rposition(|&digit| digit != ZERO);
+                Rank::join(whole, &fraction[..kept.map_or(0, |last| last + 1)])
+            })
+            .collect()
+    }
+
     /// The text to store and to sort by.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The part that the rank shares with at most 61 other whole ranks, and with
+    /// whatever stands between them: what cards are counted by.
+    pub fn run(&self) -> &str {
+        let digits = self
+            .0
+            .bytes()
+            .next()
+            .map_or(0, whole_length)
+            .saturating_sub(1);
+        // Ranks are ASCII.
+        self.0.get(..digits.min(RUN)).unwrap_or(&self.0)
     }
 
     /// A rank read back from the database.
@@ -304,6 +368,18 @@ mod tests {
             prop_assert!(ranks.iter().all(|rank| rank.as_str().is_ascii()));
             let longest = ranks.iter().map(|rank| rank.as_str().len()).max().unwrap();
             prop_assert!(longest <= 24, "{longest}");
+        }
+
+        #[test]
+        fn what_is_spread_is_ascending_short_and_stays_in_its_neighbourhood(count in 0_usize..5000) {
+            let long = Rank::from_stored(format!("b0z{}", "z".repeat(60)));
+            prop_assert!(long.is_long());
+            let ranks = long.spread(count);
+            prop_assert_eq!(ranks.len(), count);
+            assert_strictly_ascending(&ranks);
+            let (from, to) = long.neighbourhood();
+            prop_assert!(ranks.iter().all(|rank| from < *rank && *rank < to && rank.as_str().len() < 8));
+            prop_assert!(ranks.iter().all(|rank| rank.run() == long.run()));
         }
 
         #[test]

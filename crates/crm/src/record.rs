@@ -202,19 +202,24 @@ impl<F: Writable> Input for New<F> {
         F::describe(generator, into);
         for field in into.iter_mut().skip(from) {
             field.required = F::needed().contains(&field.name);
+            // Null is the default of a new record's field, if it has one.
+            field.nullable = !field.required;
         }
     }
 }
 
 /// Declares a [`Record`] and its [`Writable`] fields.
 ///
-/// The sections give the order of the fields in an answer: `read` columns that
-/// only we write, `write` columns that a request may, `kept` columns that only
-/// we write, `hidden` columns that are never answered, `derived` fields that
-/// follow from others, and `joined` fields that come from elsewhere. A writable field is `solid` (a record can't be without
-/// it), `plain` (it always has a value, which has a default) or `patch` (it may
-/// be null).
-/// A name in brackets is the wire's, where it differs from the column's.
+/// The sections give the order of the fields in an answer. A request may write
+/// the columns under `write`; `read` and `kept` columns only we write, and they
+/// differ in nothing but their place: what is `read`, such as the id, is
+/// answered before the writable fields, and what is `kept`, such as the
+/// instants, after them. `hidden` columns are never answered, `derived` fields
+/// follow from others, and `joined` fields come from elsewhere.
+///
+/// A writable field is `solid` (a record can't be without it), `plain` (it
+/// always has a value, which has a default) or `patch` (it may be null). A name
+/// in brackets is the wire's, where it differs from the column's.
 #[macro_export]
 macro_rules! record {
     (

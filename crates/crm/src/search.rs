@@ -219,6 +219,7 @@ pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use crate::events::Automations;
     use serde_json::json;
 
     use super::*;
@@ -295,7 +296,7 @@ mod tests {
             assert!(found(tx, desk, "adelaide")?.is_empty());
             let page = contacts::search(tx, &desk.who, &given(json!({ "query": "LATE@example.com" })))?;
             assert_eq!(page.items[0].id, contact);
-            contacts::delete(tx, &desk.who, contact)?;
+            contacts::delete(tx, &desk.who, contact, &Automations::default())?;
             let page = contacts::search(tx, &desk.who, &given(json!({ "query": "adelaide" })))?;
             assert!(page.items.is_empty());
         }

@@ -1,8 +1,6 @@
 //! Composing statements: conditions are fixed texts of ours, every value is
 //! bound.
 
-use std::fmt::Write as _;
-
 use store::Value;
 
 /// A condition with its bound values. It always begins by the workspace, so
@@ -57,14 +55,6 @@ impl Condition {
     /// How many values are bound.
     pub fn bound(&self) -> usize {
         self.params.len()
-    }
-
-    /// Narrows it by a text that is complete but for one value, which becomes
-    /// the parameter after the last.
-    pub fn and_prepared(&mut self, text: &str, value: Value) -> &mut Self {
-        let _ = write!(self.text, " and {text}");
-        self.params.push(value);
-        self
     }
 
     /// The condition's text.

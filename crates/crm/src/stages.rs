@@ -97,8 +97,9 @@ fn select(db: &Db<'_>, who: &Caller, column: &str, id: Uuid) -> Result<Vec<Stage
     Ok(db.query(
         &format!(
             "select {},
-                    (select count(*) from cards c
-                     where c.workspace_id = t.workspace_id and c.stage_id = t.id)
+                    (select coalesce(sum(n.cards), 0) from card_counts n
+                     where n.workspace_id = t.workspace_id and n.stage_id = t.id
+                       and n.length = 1)
              from stages t where t.workspace_id = $1 and {column} = $2
              order by t.position, t.id",
             Stage::QUALIFIED
@@ -182,7 +183,7 @@ pub fn delete(
             "must name another stage: this one is to be deleted",
         ));
     }
-    pipelines::clear(tx, who, "stage_id", id, input.move_to)?;
+    pipelines::clear(tx, who, "stage_id", id, input)?;
     record::delete::<Stage>(tx, who, id)?;
     let rest = ids(tx, who, pipeline_id)?;
     write_order(tx, who, &rest)

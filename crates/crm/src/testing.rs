@@ -105,6 +105,14 @@ impl Desk {
     }
 
     /// Moves to a stage of the default pipeline.
+    pub(crate) fn get_by_name(&self, db: &Db<'_>, name: &str) -> Result<Uuid> {
+        Ok(db.query_one(
+            "select id from opportunities where workspace_id = $1 and name = $2",
+            &store::params![self.who.workspace_id, name],
+            |row| row.get(0),
+        )?)
+    }
+
     pub(crate) fn move_to(
         &self,
         tx: &mut Tx<'_>,

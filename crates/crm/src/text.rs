@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::input::{Flaw, FromJson, kind_of};
 
 /// A line of text: trimmed, at most `MAX` characters; blank counts as absent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
 

@@ -96,6 +96,32 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListUsers) -> Result<Page<User>> 
     record::page(db, condition, input.page)
 }
 
+/// The user with that e-mail address, in any case.
+pub fn find_by_email(db: &Db<'_>, who: &Caller, email: &str) -> Result<Option<Uuid>> {
+    Ok(db.query_opt(
+        "select id from members where workspace_id = $1 and lower(email) = lower($2)",
+        &store::params![who.workspace_id, email],
+        |row| row.get(0),
+    )?)
+}
+
+/// The users of that full name, in any case, the oldest first.
+pub fn find_by_name(db: &Db<'_>, who: &Caller, full_name: &str) -> Result<Vec<Uuid>> {
+    let wanted = full_name.trim().to_lowercase();
+    // The engines fold the case of different letters. A workspace has few
+    // enough members to look at each.
+    let all = db.query(
+        "select id, full_name from members where workspace_id = $1 order by id",
+        &store::params![who.workspace_id],
+        |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
+    )?;
+    Ok(all
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase() == wanted)
+        .map(|(id, _)| id)
+        .collect())
+}
+
 /// Makes someone a member.
 pub fn invite(tx: &mut Tx<'_>, who: &Caller, input: Invite) -> Result<User> {
     create(
@@ -145,12 +171,7 @@ fn prepare(tx: &Tx<'_>, who: &Caller, id: Option<Uuid>, fields: &mut UserFields)
     let Some(email) = fields.email.value() else {
         return Ok(());
     };
-    let holder = tx.query_opt(
-        "select id from members where workspace_id = $1 and lower(email) = lower($2)",
-        &store::params![who.workspace_id, email.clone()],
-        |row| row.get::<Uuid>(0),
-    )?;
-    match holder {
+    match find_by_email(tx, who, email)? {
         Some(other) if Some(other) != id => Err(taken()),
         _ => Ok(()),
     }

@@ -9,8 +9,9 @@ use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
 use store::{Options, Target};
 
-/// The options that every command has.
-#[derive(Debug, clap::Args)]
+/// The options that every command has. Not `Debug`: the database's URL holds a
+/// password.
+#[derive(clap::Args)]
 pub(crate) struct Configuration {
     /// The file from which options are read that are given nowhere else
     #[arg(long, global = true, value_name = "FILE")]
@@ -95,7 +96,12 @@ fn with_file(command: clap::Command, path: &Path) -> Result<clap::Command, Error
         )
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error| wrong(format!("{error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // The error itself would quote the line, which may hold a password.
+        let before = text.get(..error.span().map_or(0, |span| span.start));
+        let line = before.unwrap_or_default().lines().count().max(1);
+        wrong(format!("line {line}: {}", error.message()))
+    })?;
     let mut values = HashMap::new();
     for (name, value) in table {
         let value = match value {

@@ -17,7 +17,7 @@ use config::Configuration;
 /// names, or in the TOML file named by --config, under its own name with
 /// underscores: `data_dir = "/var/lib/dealwright"`. The command line wins over
 /// the environment, the environment over the file.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "dealwright", version, propagate_version = true)]
 struct Cli {
     #[command(flatten)]

@@ -45,13 +45,15 @@ impl Engine {
         }
     }
 
-    /// As [`for_update`](Self::for_update), passing over rows that another
-    /// transaction has locked: for workers that take from a queue.
+    /// The statement that lets the planner know how large `table` has become.
+    /// For what fills tables faster than PostgreSQL looks at them: it takes a
+    /// table for small until it has, and then the wrong index for the right
+    /// one. None on SQLite, whose plans follow from the schema.
     #[must_use]
-    pub fn for_update_skip_locked(self) -> &'static str {
+    pub fn analyze(self, table: &str) -> Option<String> {
         match self {
-            Self::Sqlite => "",
-            Self::Postgres => " for no key update skip locked",
+            Self::Sqlite => None,
+            Self::Postgres => Some(format!("analyze {table}")),
         }
     }
 

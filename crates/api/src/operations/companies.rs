@@ -2,6 +2,7 @@
 
 use crm::bulk;
 use crm::companies::{self, BulkCreate, Company, CompanyUpdate, ListCompanies, NewCompany};
+use crm::events::Automations;
 use crm::input::Nothing;
 use crm::opportunities::{self, ListOf, Of};
 use crm::paging::PageRequest;
@@ -39,7 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update a company",
-                "Changes the fields that are sent, `null` clears one. Each field that really \
+                "Changes the fields that are sent; `null` clears one that may be empty. Each field that really \
                  changes is written to the change log.",
             )
             .write(|tx, who, [id], input: CompanyUpdate| {
@@ -51,7 +52,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Delete a company",
                 "Its opportunities and contacts stay, without it. It can't be undone.",
             )
-            .write(|tx, who, [id], _: Nothing| companies::delete(tx, who, id)),
+            .write(|tx, who, [id], automations: Automations| {
+                companies::delete(tx, who, id, &automations)
+            }),
         Operation::post("/companies/search", "search_companies")
             .scopes(READ)
             .about(

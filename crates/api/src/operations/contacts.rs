@@ -2,6 +2,7 @@
 
 use crm::bulk;
 use crm::contacts::{self, BulkCreate, Contact, ContactUpdate, ListContacts, NewContact};
+use crm::events::Automations;
 use crm::input::Nothing;
 use crm::opportunities::{self, ListOf, Of};
 use crm::paging::PageRequest;
@@ -40,7 +41,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update a contact",
-                "Changes the fields that are sent, `null` clears one. Each field that really \
+                "Changes the fields that are sent; `null` clears one that may be empty. Each field that really \
                  changes is written to the change log.",
             )
             .write(|tx, who, [id], input: ContactUpdate| {
@@ -52,7 +53,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Delete a contact",
                 "Its opportunities stay, without it. It can't be undone.",
             )
-            .write(|tx, who, [id], _: Nothing| contacts::delete(tx, who, id)),
+            .write(|tx, who, [id], automations: Automations| {
+                contacts::delete(tx, who, id, &automations)
+            }),
         Operation::post("/contacts/search", "search_contacts")
             .scopes(READ)
             .about(

@@ -45,6 +45,44 @@ mod tests {
     }
 
     #[test]
+    fn no_two_ids_in_a_path_are_of_the_same_record() {
+        for operation in all() {
+            let mut records = HashSet::new();
+            for id in operation.path_parameters() {
+                assert!(records.insert(id.record.clone()), "{}", operation.path);
+            }
+        }
+    }
+
+    #[test]
+    fn null_is_offered_only_where_it_may_be_sent() {
+        let nullable = |tool: &str| -> Vec<_> {
+            let operations = all();
+            let named = operations.iter().find(|operation| operation.tool == tool);
+            let fields = named.map(|operation| operation.fields.clone());
+            let fields = fields.unwrap_or_default().into_iter();
+            fields
+                .filter(|field| field.nullable)
+                .map(|field| field.name)
+                .collect()
+        };
+        let created = nullable("create_opportunity");
+        assert!(!created.contains(&"name") && created.contains(&"status"));
+        let updated = nullable("update_opportunity");
+        for (name, may) in [
+            ("name", false),
+            ("status", false),
+            ("currency", false),
+            ("value", true),
+            ("tags", true),
+            ("metadata", true),
+        ] {
+            assert_eq!(updated.contains(&name), may, "{name}");
+        }
+        assert!(nullable("list_opportunities").is_empty());
+    }
+
+    #[test]
     fn every_operation_says_what_it_needs_and_what_it_does() {
         for operation in all() {
             assert!(!operation.scopes.is_empty(), "{}", operation.tool);

@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update an opportunity",
-                "Changes the fields that are sent, `null` clears one. A new `status` sets or \
+                "Changes the fields that are sent; `null` clears one that may be empty. A new `status` sets or \
                  clears `won_at`, `lost_at` and `actual_close_date` but moves no card. Each field \
                  that really changes is written to the change log.",
             )
@@ -166,7 +166,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Create up to 100 opportunities",
                 "Each record stands alone: what is in `created` is kept, what is in `errors` left \
                  no trace and may be sent again. The call's `pipeline_id` and `stage_id` are for \
-                 the records that name no pipeline of their own. Set `skip_automations` when \
+                 the records that name no pipeline and no stage of their own. Set `skip_automations` when \
                  importing old records.",
             )
             .bulk()

@@ -35,7 +35,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update a user",
-                "Changes the fields that are sent, `null` clears one. Set `is_active` to false for \
+                "Changes the fields that are sent; `null` clears one that may be empty. Set `is_active` to false for \
                  someone who has left but whose work should keep their name.",
             )
             .write(|tx, who, [id], input: UserFields| users::update(tx, who, id, input).map(One)),

@@ -11,6 +11,14 @@ use crate::error::ApiError;
 /// How deep lists and objects may stand in each other.
 const DEPTH: usize = 128;
 
+/// How many values a body may hold: far more than a hundred records have, and
+/// few enough that reading them takes no more memory than the body itself
+/// deserves.
+const VALUES: usize = 200_000;
+
+/// From how many bytes on a body is read away from the threads that answer.
+const LARGE: usize = 256 * 1024;
+
 /// How much of a body that is not wanted is still taken in, in bytes.
 const DRAINED: usize = 64 * 1024 * 1024;
 
@@ -33,7 +41,13 @@ pub(crate) async fn read(
         };
     }
     check_media_type(headers)?;
-    parse(&bytes)
+    if bytes.len() < LARGE {
+        return parse(&bytes);
+    }
+    match tokio::task::spawn_blocking(move || parse(&bytes)).await {
+        Ok(parsed) => parsed,
+        Err(_) => Err(ApiError::internal()),
+    }
 }
 
 async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
@@ -75,11 +89,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    if is_too_deep(bytes) {
-        return Err(ApiError::invalid_body(format!(
-            "The body is nested deeper than {DEPTH} levels"
-        )));
-    }
+    check_size(bytes)?;
     let mut source = serde_json::Deserializer::from_slice(bytes);
     // The depth is known; the parser's own limit is one level short of ours.
     source.disable_recursion_limit();
@@ -95,26 +105,36 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-/// Whether brackets are nested deeper than [`DEPTH`]: told before parsing,
-/// because a parser that went down there would need the stack for it.
-fn is_too_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+/// Refuses what is nested too deep or holds too many values: told before
+/// parsing, because a parser would need the stack and the memory for it.
+fn check_size(bytes: &[u8]) -> Result<(), ApiError> {
+    let (mut depth, mut values, mut in_string, mut escaped) = (0_usize, 1_usize, false, false);
     for byte in bytes {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
             b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
+            _ if in_string => {}
+            b'[' | b'{' => {
                 depth += 1;
-                if depth > DEPTH {
-                    return true;
-                }
+                values += 1;
             }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => values += 1,
             _ => {}
         }
+        if depth > DEPTH {
+            return Err(ApiError::invalid_body(format!(
+                "The body is nested deeper than {DEPTH} levels"
+            )));
+        }
+        if values > VALUES {
+            return Err(ApiError::invalid_body(format!(
+                "The body holds more than {VALUES} values"
+            )));
+        }
     }
-    false
+    Ok(())
 }
 
 #[cfg(test)]
@@ -135,6 +155,14 @@ mod tests {
             "INVALID_BODY"
         );
         assert!(parse(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_body_may_not_hold_more_values_than_its_reading_is_worth() {
+        let list = |values: usize| format!(r#"{{"a":[{}0]}}"#, "0,".repeat(values - 1));
+        assert!(parse(list(VALUES - 10).as_bytes()).is_ok());
+        let error = parse(list(VALUES + 10).as_bytes()).unwrap_err();
+        assert!(error.message.contains("values"), "{}", error.message);
     }
 
     #[test]

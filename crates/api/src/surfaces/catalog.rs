@@ -3,9 +3,10 @@
 
 use crm::time::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{PREFIXES, reference};
-use crate::operation::Operation;
+use crate::operation::{Operation, words};
 use crate::schemas::kind;
 
 #[derive(Serialize)]
@@ -44,6 +45,7 @@ struct Parameter {
     kind: String,
     required: bool,
     description: String,
+    schema: Value,
 }
 
 /// The whole catalog as JSON. `public_url` is where clients reach the server.
@@ -74,12 +76,13 @@ pub(crate) fn render(
 }
 
 fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
-    let ids = operation.path_parameters().map(|name| Parameter {
-        name,
+    let ids = operation.path_parameters().map(|id| Parameter {
+        name: id.name,
         place: "path",
         kind: "uuid".to_owned(),
         required: true,
-        description: "The id of the record that the path names.".to_owned(),
+        description: id.description(),
+        schema: json!({ "type": "string", "format": "uuid", "description": id.description() }),
     });
     let place = match operation.reads_query() {
         true => "query",
@@ -91,6 +94,7 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         kind: kind(field.schema.as_value()),
         required: field.required,
         description: field.description.clone(),
+        schema: field.described_schema(),
     });
     Endpoint {
         method: operation.method.to_string(),
@@ -107,7 +111,7 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
 
 /// `work-orders` as a heading: `Work orders`.
 fn label(id: &str) -> String {
-    let words = id.replace('-', " ");
+    let words = words(id);
     let mut characters = words.chars();
     match characters.next() {
         Some(first) => first.to_uppercase().chain(characters).collect(),

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use schemars::generate::Contract;
 use serde_json::Value;
 
 use super::PREFIXES;
 use crate::operation::Operation;
-use crate::schemas::{kind, self_contained};
+use crate::schemas::{in_words, self_contained};
 
 /// Where the page of an operation is, below the server's root.
 pub(crate) fn path(operation: &Operation) -> String {
@@ -28,7 +29,7 @@ pub(crate) fn render(operation: &Operation) -> String {
     let _ = writeln!(page, "{}\n", operation.description);
     let _ = writeln!(page, "- Scopes: {}", code_list(operation.scopes));
     let _ = writeln!(page, "- Tool: `{}`", operation.tool);
-    let _ = writeln!(page, "- Costs: {} credits", operation.cost);
+    let _ = writeln!(page, "- Cost in credits: {}", operation.cost);
     let _ = writeln!(page, "- Answers: {}", operation.status);
     let aliases = operation.paths().split_off(1);
     if !aliases.is_empty() {
@@ -50,9 +51,12 @@ fn code_list<T: AsRef<str>>(texts: &[T]) -> String {
 fn parameters(page: &mut String, operation: &Operation) {
     let ids: Vec<_> = operation.path_parameters().collect();
     if !ids.is_empty() {
-        let _ = writeln!(page, "\n## In the path\n\n| name | type |\n| --- | --- |");
+        let _ = writeln!(
+            page,
+            "\n## In the path\n\n| name | type | meaning |\n| --- | --- | --- |"
+        );
         for id in ids {
-            let _ = writeln!(page, "| `{id}` | uuid |");
+            let _ = writeln!(page, "| `{}` | uuid | {} |", id.name, id.description());
         }
     }
     if operation.fields.is_empty() {
@@ -75,14 +79,14 @@ fn parameters(page: &mut String, operation: &Operation) {
             page,
             "| `{}` | {} | {required} | {} |",
             field.name,
-            kind(field.schema.as_value()),
+            in_words(&field.described_schema()),
             cell(&field.description)
         );
     }
 }
 
 fn answer(page: &mut String, operation: &Operation) {
-    let Some(schema) = operation.answer_schema(&mut self_contained()) else {
+    let Some(schema) = operation.answer_schema(&mut self_contained(Contract::Serialize)) else {
         return;
     };
     let (schema, of_a_list) = match schema.get("items") {
@@ -105,7 +109,7 @@ fn answer(page: &mut String, operation: &Operation) {
         let _ = writeln!(
             page,
             "| `{name}` | {} | {} |",
-            kind(field),
+            in_words(field),
             cell(meaning.unwrap_or_default())
         );
     }

@@ -215,6 +215,8 @@ create table cards (
     pipeline_id      uuid        not null,
     stage_id         uuid        not null,
     rank             text collate "C" not null,
+    -- The ranks that begin so are counted together.
+    run              text collate "C" not null,
     entered_stage_at timestamptz not null,
     primary key (workspace_id, id),
     unique (workspace_id, opportunity_id, pipeline_id),
@@ -225,6 +227,51 @@ create table cards (
 create unique index cards_by_stage on cards (workspace_id, stage_id, rank);
 create index cards_by_pipeline on cards (workspace_id, pipeline_id, stage_id, opportunity_id);
 create index cards_of_pipeline on cards (workspace_id, pipeline_id, opportunity_id);
+
+-- How many cards of a stage have a rank that begins with a prefix, for every
+-- prefix of a run. A card's index is what is counted before it: a few dozen
+-- rows, however many cards there are.
+create table card_counts (
+    workspace_id uuid    not null,
+    stage_id     uuid    not null,
+    length       integer not null,
+    prefix       text collate "C" not null,
+    cards        bigint  not null,
+    primary key (workspace_id, stage_id, length, prefix),
+    foreign key (workspace_id, stage_id) references stages (workspace_id, id) on delete cascade
+);
+
+-- Row by row from the shortest prefix on, so that two who count the same
+-- prefixes wait for each other and never each for the other.
+create function count_cards() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'DELETE' then
+        for n in 1..length(new.run) loop
+            insert into card_counts (workspace_id, stage_id, length, prefix, cards)
+            values (new.workspace_id, new.stage_id, n, left(new.run, n), 1)
+            on conflict (workspace_id, stage_id, length, prefix)
+            do update set cards = card_counts.cards + 1;
+        end loop;
+    end if;
+    if tg_op <> 'INSERT' then
+        for n in 1..length(old.run) loop
+            update card_counts set cards = cards - 1
+            where workspace_id = old.workspace_id and stage_id = old.stage_id
+              and length = n and prefix = left(old.run, n);
+            delete from card_counts
+            where workspace_id = old.workspace_id and stage_id = old.stage_id
+              and length = n and prefix = left(old.run, n) and cards = 0;
+        end loop;
+    end if;
+    return null;
+end
+$$;
+
+create trigger card_counts_follow after insert or delete on cards
+    for each row execute function count_cards();
+create trigger card_counts_move after update of stage_id, run on cards
+    for each row when (old.stage_id <> new.stage_id or old.run <> new.run)
+    execute function count_cards();
 
 create table opportunity_contacts (
     workspace_id   uuid        not null,
@@ -304,3 +351,5 @@ create table imported (
     imported_at  timestamptz not null,
     primary key (workspace_id, source, kind, external_id)
 );
+
+create index imported_by_record on imported (workspace_id, record_id);

@@ -215,6 +215,8 @@ create table cards (
     pipeline_id      blob    not null,
     stage_id         blob    not null,
     rank             text    not null,
+    -- The ranks that begin so are counted together.
+    run              text    not null,
     entered_stage_at integer not null,
     primary key (workspace_id, id),
     unique (workspace_id, opportunity_id, pipeline_id),
@@ -225,6 +227,62 @@ create table cards (
 create unique index cards_by_stage on cards (workspace_id, stage_id, rank);
 create index cards_by_pipeline on cards (workspace_id, pipeline_id, stage_id, opportunity_id);
 create index cards_of_pipeline on cards (workspace_id, pipeline_id, opportunity_id);
+
+-- How many cards of a stage have a rank that begins with a prefix, for every
+-- prefix of a run. A card's index is what is counted before it: a few dozen
+-- rows, however many cards there are.
+create table card_counts (
+    workspace_id blob    not null,
+    stage_id     blob    not null,
+    length       integer not null,
+    prefix       text    not null,
+    cards        integer not null,
+    primary key (workspace_id, stage_id, length, prefix),
+    foreign key (workspace_id, stage_id) references stages (workspace_id, id) on delete cascade
+) strict, without rowid;
+
+create trigger card_counts_added after insert on cards
+begin
+    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
+    select new.workspace_id, new.stage_id, n, substr(new.run, 1, n), 1
+    from (select 1 as n union all select 2 union all select 3 union all select 4)
+    where n <= length(new.run)
+    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
+end;
+
+create trigger card_counts_removed after delete on cards
+begin
+    update card_counts set cards = cards - 1
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and (length, prefix) in (values
+          (1, substr(old.run, 1, 1)), (2, substr(old.run, 1, 2)),
+          (3, substr(old.run, 1, 3)), (4, substr(old.run, 1, 4)));
+    delete from card_counts
+    where workspace_id = old.workspace_id and stage_id = old.stage_id and cards = 0
+      and (length, prefix) in (values
+          (1, substr(old.run, 1, 1)), (2, substr(old.run, 1, 2)),
+          (3, substr(old.run, 1, 3)), (4, substr(old.run, 1, 4)));
+end;
+
+create trigger card_counts_moved after update of stage_id, run on cards
+when old.stage_id <> new.stage_id or old.run <> new.run
+begin
+    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
+    select new.workspace_id, new.stage_id, n, substr(new.run, 1, n), 1
+    from (select 1 as n union all select 2 union all select 3 union all select 4)
+    where n <= length(new.run)
+    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
+    update card_counts set cards = cards - 1
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and (length, prefix) in (values
+          (1, substr(old.run, 1, 1)), (2, substr(old.run, 1, 2)),
+          (3, substr(old.run, 1, 3)), (4, substr(old.run, 1, 4)));
+    delete from card_counts
+    where workspace_id = old.workspace_id and stage_id = old.stage_id and cards = 0
+      and (length, prefix) in (values
+          (1, substr(old.run, 1, 1)), (2, substr(old.run, 1, 2)),
+          (3, substr(old.run, 1, 3)), (4, substr(old.run, 1, 4)));
+end;
 
 create table opportunity_contacts (
     workspace_id   blob    not null,
@@ -305,3 +363,5 @@ create table imported (
     imported_at  integer not null,
     primary key (workspace_id, source, kind, external_id)
 ) strict, without rowid;
+
+create index imported_by_record on imported (workspace_id, record_id);

@@ -15,7 +15,15 @@ crate::input! {
     pub struct BulkCreate {
         /// The opportunities: 1 to 100, each as in POST /opportunities.
         required records: Records<NewOpportunity>,
-        flatten placing: Placing,
+        /// The pipeline of the records that name no pipeline and no stage of
+        /// their own: they enter `stage_id`, or else its first stage.
+        optional pipeline_id: Uuid,
+        /// The stage of the records that name no pipeline and no stage of their
+        /// own; its pipeline follows from it.
+        optional stage_id: Uuid,
+        /// The index in its stage of the card of each record that gives none of
+        /// its own; 0, the top, by default.
+        optional position: i64,
         flatten automations: Automations,
     }
 }
@@ -38,9 +46,16 @@ pub fn bulk_create(
 ) -> Result<Outcome<usize, Opportunity>> {
     let BulkCreate {
         records,
-        placing: default,
+        pipeline_id,
+        stage_id,
+        position,
         automations,
     } = input;
+    let default = Placing {
+        pipeline_id,
+        stage_id,
+        position,
+    };
     cards::target_of(tx, who, &default)?;
     let locale = who.locale(tx)?;
     bulk::create(tx, records, |tx, mut new: NewOpportunity| {
@@ -61,11 +76,13 @@ pub fn bulk_delete(
     who: &Caller,
     input: &bulk::Delete,
 ) -> Result<Outcome<Uuid, ()>> {
+    cards::lock_stages(tx, who, input.ids.to_vec(), None)?;
     bulk::each_id(tx, &input.ids, |tx, id| super::delete(tx, who, id))
 }
 
 /// Moves opportunities to one stage.
 pub fn bulk_move(tx: &mut Tx<'_>, who: &Caller, input: &BulkMove) -> Result<Outcome<Uuid, ()>> {
+    cards::lock_stages(tx, who, input.ids.to_vec(), Some(input.target.stage_id))?;
     cards::check(
         tx,
         who,

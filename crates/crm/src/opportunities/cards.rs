@@ -117,16 +117,34 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
     place(tx, who, id, target, Mode::Add)
 }
 
+/// The index of the card `c` in its stage: what is counted before each prefix of
+/// its run, and the cards of the run that are above it.
+const INDEX: &str = "(select count(*) from cards above
+                 where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
+                   and above.rank >= c.run and above.rank < c.rank)
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 1 and n.prefix < substr(c.run, 1, 1))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 2 and n.prefix >= substr(c.run, 1, 1)
+                     and n.prefix < substr(c.run, 1, 2))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 3 and n.prefix >= substr(c.run, 1, 2)
+                     and n.prefix < substr(c.run, 1, 3))
+                + (select coalesce(sum(n.cards), 0) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.length = 4 and n.prefix >= substr(c.run, 1, 3)
+                     and n.prefix < substr(c.run, 1, 4))";
+
 /// The statement that reads the cards of opportunities, in no particular
 /// order: to have one from its primary key, SQLite would read the cards of the
 /// whole workspace.
 pub(super) fn of_sql(engine: Engine) -> String {
     format!(
         "select c.id, c.opportunity_id, c.pipeline_id, c.stage_id,
-                (select count(*) from cards above
-                 where above.workspace_id = c.workspace_id
-                   and above.stage_id = c.stage_id
-                   and above.rank < c.rank),
+                {INDEX},
                 c.entered_stage_at,
                 p.name, s.name, s.color, s.position, s.is_won_stage, s.is_lost_stage
          from cards c
@@ -259,8 +277,8 @@ pub(super) fn put_first_card(
     let rank = rank_at(tx, who, target, id)?;
     tx.execute(
         "insert into cards
-             (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, entered_stage_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+             (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run, entered_stage_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         &store::params![
             who.workspace_id,
             id,
@@ -268,6 +286,7 @@ pub(super) fn put_first_card(
             target.pipeline_id,
             target.stage_id,
             rank.as_str(),
+            rank.run(),
             entered_stage_at
         ],
     )?;
@@ -283,7 +302,42 @@ pub(super) fn neighbours_sql(order: &str) -> String {
 }
 
 /// A rank that gives the card `id` its index among the others of the stage.
-fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
+fn rank_at(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
+    let rank = free_rank(tx, who, target, id)?;
+    if !rank.is_long() {
+        return Ok(rank);
+    }
+    spread(tx, who, target.stage_id, &rank)?;
+    free_rank(tx, who, target, id)
+}
+
+/// Gives the cards around a rank that has become long short ranks again.
+fn spread(tx: &mut Tx<'_>, who: &Caller, stage_id: Uuid, around: &Rank) -> Result<()> {
+    let (from, to) = around.neighbourhood();
+    let neighbourhood = store::params![who.workspace_id, stage_id, from.as_str(), to.as_str()];
+    let cards = tx.query(
+        "select id from cards
+         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4
+         order by rank",
+        &neighbourhood,
+        |row| row.get::<Uuid>(0),
+    )?;
+    // Out of the way first, so that no new rank meets an old one.
+    tx.execute(
+        "update cards set rank = '~' || rank
+         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4",
+        &neighbourhood,
+    )?;
+    for (id, rank) in cards.iter().zip(around.spread(cards.len())) {
+        tx.execute(
+            "update cards set rank = $3 where workspace_id = $1 and id = $2",
+            &store::params![who.workspace_id, *id, rank.as_str()],
+        )?;
+    }
+    Ok(())
+}
+
+fn free_rank(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
     let neighbours = |order: &str, limit: i64, offset: i64| {
         db.query(
             &neighbours_sql(order),
@@ -303,6 +357,51 @@ fn rank_at(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Resul
     Ok(Rank::between(last.first(), None))
 }
 
+/// The statement that finds the stages where opportunities stand. The rank is
+/// asked for because an index that holds only the stage would be read from end
+/// to end.
+pub(super) fn stages_of_sql(engine: Engine) -> String {
+    format!(
+        "select c.stage_id, c.rank from cards c
+         where c.workspace_id = $1 and c.opportunity_id {}",
+        engine.any(2)
+    )
+}
+
+/// Lets nobody else count cards in the stages where these opportunities stand,
+/// nor in `target`, until the end of the transaction. Always in the same order,
+/// and before the opportunities are locked, so that no two wait for each other.
+pub(super) fn lock_stages(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    opportunity_ids: Vec<Uuid>,
+    target: Option<Uuid>,
+) -> Result<()> {
+    let mut stages = tx.query(
+        &stages_of_sql(tx.engine()),
+        &store::params![who.workspace_id, opportunity_ids],
+        |row| row.get::<Uuid>(0),
+    )?;
+    stages.extend(target);
+    tx.execute(
+        &format!(
+            "select id from stages where workspace_id = $1 and id {} order by id{}",
+            tx.engine().any(2),
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, stages],
+    )?;
+    Ok(())
+}
+
+/// The statement that reads where an opportunity stands; in no order, for the
+/// same reason as [`of_sql`].
+pub(super) const STANDING: &str =
+    "select c.id, c.pipeline_id, c.stage_id, s.is_won_stage, s.is_lost_stage
+     from cards c
+     join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+     where c.workspace_id = $1 and c.opportunity_id = $2";
+
 struct OldCard {
     id: Uuid,
     pipeline_id: Uuid,
@@ -319,6 +418,7 @@ pub(crate) fn place(
     mode: Mode,
 ) -> Result<Placement> {
     let automations = &target.automations;
+    lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
     let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
     let target = check(
         tx,
@@ -327,12 +427,8 @@ pub(crate) fn place(
         target.stage_id,
         target.position,
     )?;
-    let cards = tx.query(
-        "select c.id, c.pipeline_id, c.stage_id, s.is_won_stage, s.is_lost_stage
-         from cards c
-         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
-         where c.workspace_id = $1 and c.opportunity_id = $2
-         order by c.id",
+    let mut cards = tx.query(
+        STANDING,
         &store::params![who.workspace_id, opportunity_id],
         |row| {
             Ok(OldCard {
@@ -343,6 +439,7 @@ pub(crate) fn place(
             })
         },
     )?;
+    cards.sort_unstable_by_key(|card| card.id);
     let there = cards
         .iter()
         .find(|card| card.pipeline_id == target.pipeline_id);
@@ -352,7 +449,7 @@ pub(crate) fn place(
         Mode::Leave(_) if there.is_some() => there,
         Mode::Leave(pipeline) => cards.iter().find(|card| card.pipeline_id == pipeline),
     };
-    let (gone, stands): (Vec<_>, bool) = {
+    let (gone, stays_there): (Vec<_>, bool) = {
         let others = cards
             .iter()
             .filter(|card| Some(card.id) != moved.map(|card| card.id));
@@ -371,7 +468,7 @@ pub(crate) fn place(
             &store::params![who.workspace_id, card.id],
         )?;
     }
-    if stands {
+    if stays_there {
         return card_in(tx, who, opportunity_id, target.pipeline_id);
     }
     let from = moved.map(|card| card.stage_id);
@@ -380,8 +477,8 @@ pub(crate) fn place(
             let rank = rank_at(tx, who, &target, card.id)?;
             tx.execute(
                 "update cards
-                 set pipeline_id = $3, stage_id = $4, rank = $5,
-                     entered_stage_at = case when stage_id = $4 then entered_stage_at else $6 end
+                 set pipeline_id = $3, stage_id = $4, rank = $5, run = $6,
+                     entered_stage_at = case when stage_id = $4 then entered_stage_at else $7 end
                  where workspace_id = $1 and id = $2",
                 &store::params![
                     who.workspace_id,
@@ -389,6 +486,7 @@ pub(crate) fn place(
                     target.pipeline_id,
                     target.stage_id,
                     rank.as_str(),
+                    rank.run(),
                     who.now
                 ],
             )?;

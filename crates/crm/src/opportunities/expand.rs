@@ -1,6 +1,6 @@
 //! What an opportunity is answered with beyond its own columns: its cards
-//! always, its contact, referrer, company and users when asked for. A fixed number of
-//! statements, however many opportunities there are.
+//! always, its contact, referrer, company and users when asked for. It takes a
+//! fixed number of statements, however many opportunities there are.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -380,10 +380,10 @@ fn create_in(
     fields.tags.get_or_insert_default();
     fields.metadata.get_or_insert_default();
     let mut columns = Vec::new();
-    if status != Status::Open {
+    if let Some(column) = status::closing_column(status) {
         let closed_at = history.closed_on.map_or(who.now, instant_of);
         columns.push(Column {
-            name: status::instant_column(status),
+            name: column,
             value: closed_at.into(),
         });
         if fields.actual_close_date.value().is_none() {
@@ -503,6 +503,7 @@ pub(crate) fn write_changes(
 
 /// Deletes an opportunity with its cards and its links.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
+    cards::lock_stages(tx, who, vec![id], None)?;
     record::lock::<Opportunity>(tx, who, id)?;
     search::remove::<Opportunity>(tx, who, id)?;
     record::delete::<Opportunity>(tx, who, id)
@@ -516,37 +517,47 @@ fn check_links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<
 }
 
 /// Takes the contact off every opportunity whose primary contact it is.
-pub(crate) fn unlink_contact(tx: &mut Tx<'_>, who: &Caller, contact_id: Uuid) -> Result<()> {
+pub(crate) fn unlink_contact(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    contact_id: Uuid,
+    automations: &Automations,
+) -> Result<()> {
     unlink(
         tx,
         who,
-        "contact_id",
-        "contact_id",
+        ("contact_id", "contact_id"),
         contact_id,
+        automations,
         |opportunity| &mut opportunity.contact_id,
     )
 }
 
 /// Takes the company off every opportunity that it has.
-pub(crate) fn unlink_company(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
+pub(crate) fn unlink_company(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    company_id: Uuid,
+    automations: &Automations,
+) -> Result<()> {
     unlink(
         tx,
         who,
-        "company_id",
-        "customer_id",
+        ("company_id", "customer_id"),
         company_id,
+        automations,
         |opportunity| &mut opportunity.company_id,
     )
 }
 
-/// Clears the link that `link` gives, called `field` on the wire, of every
-/// opportunity that has `target` there.
+/// Clears the link that `link` gives, a column with its name on the wire, of
+/// every opportunity that has `target` there.
 fn unlink(
     tx: &mut Tx<'_>,
     who: &Caller,
-    column: &'static str,
-    field: &'static str,
+    (column, field): (&'static str, &'static str),
     target: Uuid,
+    automations: &Automations,
     link: fn(&mut Opportunity) -> &mut Option<Uuid>,
 ) -> Result<()> {
     let ids = tx.query(
@@ -566,8 +577,7 @@ fn unlink(
             continue;
         }
         let cleared = change(column, field, link, None);
-        let automations = Automations::default();
-        write_changes(tx, who, &mut opportunity, cleared.as_slice(), &automations)?;
+        write_changes(tx, who, &mut opportunity, cleared.as_slice(), automations)?;
     }
     Ok(())
 }

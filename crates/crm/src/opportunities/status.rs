@@ -5,13 +5,13 @@ use crate::time::{Date, Timestamp};
 
 use super::{Opportunity, Status};
 
-/// The column that tells when an opportunity got this status.
-///
-/// An open one has none; asking for it means `lost_at`, which is then null.
-pub(super) const fn instant_column(status: Status) -> &'static str {
+/// The column that tells since when an opportunity is closed by this status;
+/// none for an open one.
+pub(super) const fn closing_column(status: Status) -> Option<&'static str> {
     match status {
-        Status::Won => "won_at",
-        Status::Lost | Status::Open => "lost_at",
+        Status::Won => Some("won_at"),
+        Status::Lost => Some("lost_at"),
+        Status::Open => None,
     }
 }
 

@@ -9,7 +9,7 @@ use crm::text::Name;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Failure, WorkspaceOption, open_migrated, print_json};
+use super::{Failure, WorkspaceOption, open_migrated, operator, print_json};
 use crate::config::Configuration;
 
 /// What is done about API keys.
@@ -84,7 +84,7 @@ pub(crate) async fn run(
                     "scopes": made.record.scopes,
                 }));
             } else {
-                println!("{}", made.key);
+                println!("{}", made.key.reveal());
             }
         }
         ApiKeyCommand::List { workspace, json } => {
@@ -108,8 +108,14 @@ pub(crate) async fn run(
             workspace,
             json,
         } => {
-            let (_, who) = workspace.find(&store).await?;
             let id = *id;
+            let who = match workspace.is_given() {
+                true => workspace.find(&store).await?.1,
+                false => match store.read(move |db| api_keys::workspace_of(db, id)).await? {
+                    Some(workspace_id) => operator(workspace_id),
+                    None => return Err(format!("there is no API key with the id {id}").into()),
+                },
+            };
             store
                 .write(move |tx| api_keys::revoke(tx, &who, id))
                 .await?;

@@ -2,16 +2,20 @@
 
 mod api_key;
 mod check;
+mod import;
 mod migrate;
 mod serve;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use crm::time::Timestamp;
 use crm::workspaces::{self, Workspace};
 use crm::{Caller, Ids, MIGRATIONS};
 use store::{Store, Target};
+use uuid::Uuid;
 
 use crate::config::Configuration;
 
@@ -30,6 +34,9 @@ pub(crate) enum Command {
     Migrate,
     /// Tries the configuration and the database, and reports
     Check,
+    /// Imports companies, contacts, users and opportunities from CSV and XLSX
+    /// files; exits with 3 when it refused rows
+    Import(import::ImportCommand),
     /// Makes, lists and revokes API keys
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
@@ -47,6 +54,7 @@ pub(crate) async fn run(
         Command::Serve(options) => return serve::run(configuration, options).await,
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
+        Command::Import(command) => return import::run(configuration, command).await,
         Command::ApiKey(command) => api_key::run(configuration, command).await?,
         Command::Workspace(command) => workspace::run(configuration, command).await?,
     }
@@ -56,8 +64,8 @@ pub(crate) async fn run(
 /// Opens the database, making the data folder where it is missing.
 async fn open(configuration: &Configuration) -> Result<Store, Failure> {
     let target = configuration.target();
-    if let Target::Sqlite(_) = target {
-        std::fs::create_dir_all(&configuration.data_dir).map_err(|error| {
+    if let Target::Sqlite(file) = &target {
+        private_file(&configuration.data_dir, file).map_err(|error| {
             format!(
                 "the data folder {}: {error}",
                 configuration.data_dir.display()
@@ -65,6 +73,23 @@ async fn open(configuration: &Configuration) -> Result<Store, Failure> {
         })?;
     }
     Ok(Store::open(&target, configuration.store_options()).await?)
+}
+
+/// Makes the file and its folder where they are missing, for their owner alone:
+/// they hold what people have told a business. What SQLite puts beside the file
+/// is as private as the file.
+fn private_file(folder: &Path, file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file)
+        .map(drop)
 }
 
 /// Opens the database and brings its schema up to date.
@@ -86,6 +111,11 @@ pub(crate) struct WorkspaceOption {
 }
 
 impl WorkspaceOption {
+    /// True when one was named.
+    fn is_given(&self) -> bool {
+        self.workspace.is_some()
+    }
+
     /// Finds the workspace, and its operator.
     async fn find(&self, store: &Store) -> Result<(Workspace, Caller), Failure> {
         let mut all = store.read(workspaces::all).await?;
@@ -120,9 +150,14 @@ impl WorkspaceOption {
                 }
             }
         };
-        let who = Caller::operator(chosen.id, crm::time::Timestamp::now(), Ids::default());
+        let who = operator(chosen.id);
         Ok((chosen, who))
     }
+}
+
+/// The operator at work in a workspace.
+fn operator(workspace_id: Uuid) -> Caller {
+    Caller::operator(workspace_id, Timestamp::now(), Ids::default())
 }
 
 /// Prints one object as JSON.

@@ -1,6 +1,6 @@
 //! `dealwright serve`: the server, from its first start to its orderly end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         &api::Options {
             public_url: match &options.public_url {
                 Some(url) => url.trim_end_matches('/').to_owned(),
-                None => format!("http://{address}"),
+                None => format!("http://{}", reachable(address)),
             },
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
@@ -87,7 +87,7 @@ pub(crate) async fn run(
         },
     );
     if let Some(key) = key {
-        introduce(&key, address);
+        introduce(&key, reachable(address));
     }
     println!(
         "dealwright {} listening on http://{address}",
@@ -155,6 +155,16 @@ fn first_key(tx: &mut Tx<'_>, who: &Caller) -> crm::Result<CreatedApiKey> {
     api_keys::create(tx, who, New(fields))
 }
 
+/// The address as this machine's own clients reach it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// Shows the key, this once, and a request that works.
 fn introduce(key: &CreatedApiKey, address: SocketAddr) {
     println!(
@@ -167,7 +177,7 @@ Try it:
 
     curl -H 'Authorization: Bearer {key}' http://{address}{prefix}/opportunities
 ",
-        key = key.key,
+        key = key.key.reveal(),
         prefix = api::PREFIXES[0],
     );
 }

@@ -31,6 +31,32 @@ on_both_engines! {
         assert_eq!(desk.names_in(tx, lead)?, ["b", "c", "a", "d"]);
     }
 
+    fn cards_put_at_the_same_index_again_and_again_keep_short_ranks_and_their_order(tx, desk) {
+        let lead = desk.lead();
+        let mut expected = vec!["top".to_owned(), "bottom".to_owned()];
+        desk.create(tx, json!({ "name": "bottom", "stage_id": lead }))?;
+        desk.create(tx, json!({ "name": "top", "stage_id": lead }))?;
+        for number in 0..600 {
+            let made = desk.create(tx, json!({
+                "name": format!("{number}"), "stage_id": lead, "position": 1,
+            }))?;
+            assert_eq!(made.placements[0].position, 1);
+            expected.insert(1, format!("{number}"));
+        }
+        assert_eq!(desk.names_in(tx, lead)?, expected);
+        let ranks = tx.query(
+            "select rank from cards where workspace_id = $1",
+            &store::params![desk.who.workspace_id],
+            |row| row.get::<String>(0),
+        )?;
+        assert!(ranks.iter().all(|rank| rank.len() <= 41), "{ranks:?}");
+        // What was spread is counted as it stands.
+        let last = desk.move_to(tx, desk.get_by_name(tx, "300")?, desk.won(), 0)?;
+        assert_eq!(last.position, 0);
+        let bottom = desk.get_by_name(tx, "bottom")?;
+        assert_eq!(desk.get(tx, bottom)?.placements[0].position, 600);
+    }
+
     fn a_placement_shows_its_pipeline_and_its_stage(tx, desk) {
         let id = desk.opportunity(tx, "Deal")?.id;
         let placement = desk.move_to(tx, id, desk.won(), 0)?;

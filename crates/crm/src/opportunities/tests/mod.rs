@@ -314,8 +314,8 @@ on_both_engines! {
         let id = desk.create(tx, json!({
             "name": "Deal", "contact_id": contact, "customer_id": company,
         }))?.id;
-        contacts::delete(tx, &desk.later(1), contact)?;
-        companies::delete(tx, &desk.later(2), company)?;
+        contacts::delete(tx, &desk.later(1), contact, &Automations::default())?;
+        companies::delete(tx, &desk.later(2), company, &Automations::default())?;
         let left = desk.get(tx, id)?;
         assert_eq!((left.contact_id, left.company_id), (None, None));
         assert_eq!(left.updated_at, desk.later(2).now);
@@ -512,7 +512,7 @@ fn a_new_opportunity_needs_a_name_and_all_problems_are_told_at_once() {
             "notes",
             "probability",
             "status",
-            "tags[0]",
+            "tags[0].name",
             "value",
         ]
     );

@@ -6,6 +6,7 @@ use store::{Engine, Value};
 
 use super::super::*;
 use crate::caller::Ids;
+use crate::rank::Rank;
 use crate::testing::{World, at, given};
 
 const ROWS: usize = 6000;
@@ -84,6 +85,7 @@ async fn fill(world: &World) {
                 );
                 texts.push(store::params![workspace, id, name, doc].to_vec());
                 if own {
+                    let rank = Rank::from_stored(format!("b{index:05}V"));
                     cards.push(
                         store::params![
                             workspace,
@@ -91,7 +93,8 @@ async fn fill(world: &World) {
                             id,
                             desk.pipeline,
                             desk.stages[index % 6],
-                            format!("b{index:05}V"),
+                            rank.as_str(),
+                            rank.run(),
                             now
                         ]
                         .to_vec(),
@@ -115,7 +118,8 @@ async fn fill(world: &World) {
             insert(
                 tx,
                 "cards",
-                "workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, entered_stage_at",
+                "workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run, \
+                 entered_stage_at",
                 cards,
             )?;
             insert(
@@ -212,13 +216,28 @@ on_both_engines! {
                 &["sqlite_autoindex_opportunities_1 (workspace_id=? AND id=?)"],
                 &["Index Scan using opportunities_pkey"],
             ])?;
+            assert_through(db, "where it stands", cards::STANDING, &one, [
+                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
+                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+            ])?;
+            let stages = store::params![desk.who.workspace_id, some.clone()];
+            assert_through(db, "its stages", &cards::stages_of_sql(db.engine()), &stages, [
+                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
+                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+            ])?;
             let page = store::params![desk.who.workspace_id, some];
             assert_through(db, "cards", &cards::of_sql(db.engine()), &page, [
                 &[
                     "sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)",
-                    "COVERING INDEX cards_by_stage (workspace_id=? AND stage_id=? AND rank<?)",
+                    "COVERING INDEX cards_by_stage (workspace_id=? AND stage_id=? AND rank>? AND rank<?)",
+                    "PRIMARY KEY (workspace_id=? AND stage_id=? AND length=? AND prefix<?)",
+                    "PRIMARY KEY (workspace_id=? AND stage_id=? AND length=? AND prefix>? AND prefix<?)",
                 ],
-                &["cards_workspace_id_opportunity_id_pipeline_id_key", "cards_by_stage"],
+                &[
+                    "cards_workspace_id_opportunity_id_pipeline_id_key",
+                    "cards_by_stage",
+                    "card_counts_pkey",
+                ],
             ])
         }).await.unwrap();
     }

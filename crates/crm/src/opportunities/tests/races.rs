@@ -116,13 +116,13 @@ on_both_engines! {
         }).await.unwrap();
         let (linked, deleted) = world.overlapping(
             move |tx, desk| desk.patch(tx, id, json!({ "contact_id": first })),
-            move |tx, desk| contacts::delete(tx, &desk.who, first),
+            move |tx, desk| contacts::delete(tx, &desk.who, first, &Automations::default()),
         ).await;
         assert_eq!((outcome(linked), outcome(deleted)), ("done".to_owned(), "done".to_owned()));
         let deal = world.read(move |db, desk| desk.get(db, id)).await.unwrap();
         assert_eq!(deal.contact_id, None);
         let (deleted, linked) = world.overlapping(
-            move |tx, desk| contacts::delete(tx, &desk.who, second),
+            move |tx, desk| contacts::delete(tx, &desk.who, second, &Automations::default()),
             move |tx, desk| add_contact(tx, &desk.who, id, second),
         ).await;
         assert_eq!((outcome(deleted), outcome(linked)), ("done".to_owned(), "not found: contact".to_owned()));
@@ -136,7 +136,7 @@ on_both_engines! {
         }).await.unwrap();
         let (moved, deleted) = world.overlapping(
             move |tx, desk| desk.patch(tx, id, json!({ "customer_id": second })),
-            move |tx, desk| companies::delete(tx, &desk.who, first),
+            move |tx, desk| companies::delete(tx, &desk.who, first, &Automations::default()),
         ).await;
         assert_eq!((outcome(moved), outcome(deleted)), ("done".to_owned(), "done".to_owned()));
         let deal = world.read(move |db, desk| desk.get(db, id)).await.unwrap();
@@ -157,7 +157,7 @@ on_both_engines! {
         let (one, two) = (ids[0], ids[1]);
         let (gone, deleted) = world.overlapping(
             move |tx, desk| delete(tx, &desk.who, one),
-            move |tx, desk| contacts::delete(tx, &desk.who, contact),
+            move |tx, desk| contacts::delete(tx, &desk.who, contact, &Automations::default()),
         ).await;
         assert_eq!((outcome(gone), outcome(deleted)), ("done".to_owned(), "done".to_owned()));
         let (gone, deleted) = world.overlapping(

@@ -1,0 +1,170 @@
+//! What imports have brought in: the ledger by which a row that comes again is
+//! known again, and adds nothing.
+//!
+//! An entry is written in the transaction of the record that it tells of, so
+//! an import that was cut off goes on where its last transaction ended.
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::Result;
+use crate::text::Name;
+use crate::time::Timestamp;
+
+crate::words! {
+    /// The kinds of records that are imported.
+    pub enum Kind {
+        /// A member of the workspace.
+        User = "user",
+        /// A company.
+        Company = "company",
+        /// A contact.
+        Contact = "contact",
+        /// An opportunity.
+        Opportunity = "opportunity",
+    }
+}
+
+/// The rows of one kind, from one source: another system, or another export.
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger<'a> {
+    /// What the source is called.
+    pub source: &'a Name,
+    /// What its rows have become.
+    pub kind: Kind,
+}
+
+/// Begins a transaction of an import. Until it ends no other import writes into
+/// the workspace: two that look for the same name at once would both find
+/// nothing, and both make the record. Everybody else goes on undisturbed.
+pub fn begin(tx: &Tx<'_>, who: &Caller) -> Result<()> {
+    tx.query_one(
+        &format!(
+            "select 1 from workspaces where id = $1{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(())
+}
+
+/// The tables that an import fills.
+const FILLED: [&str; 11] = [
+    "members",
+    "companies",
+    "company_search",
+    "contacts",
+    "contact_search",
+    "employments",
+    "opportunities",
+    "opportunity_search",
+    "opportunity_users",
+    "cards",
+    "imported",
+];
+
+/// Lets the planner know how large the tables have become that an import
+/// fills: they may just have been empty.
+pub fn refresh_statistics(tx: &mut Tx<'_>) -> Result<()> {
+    for table in FILLED {
+        if let Some(statement) = tx.engine().analyze(table) {
+            tx.execute(&statement, &[])?;
+        }
+    }
+    Ok(())
+}
+
+impl Ledger<'_> {
+    /// The record that the row `external_id` has become, which may have been
+    /// deleted since.
+    pub fn find(self, db: &Db<'_>, who: &Caller, external_id: &Name) -> Result<Option<Uuid>> {
+        Ok(db.query_opt(
+            "select record_id from imported
+             where workspace_id = $1 and source = $2 and kind = $3 and external_id = $4",
+            &store::params![
+                who.workspace_id,
+                self.source.clone(),
+                self.kind,
+                external_id.clone()
+            ],
+            |row| row.get(0),
+        )?)
+    }
+
+    /// True when a row of the source has become this record.
+    pub fn has(self, db: &Db<'_>, who: &Caller, record_id: Uuid) -> Result<bool> {
+        Ok(db
+            .query_opt(
+                "select imported_at from imported
+                 where workspace_id = $1 and source = $2 and kind = $3 and record_id = $4
+                 limit 1",
+                &store::params![who.workspace_id, self.source.clone(), self.kind, record_id],
+                |row| row.get::<Timestamp>(0),
+            )?
+            .is_some())
+    }
+
+    /// Notes that the row `external_id` has become the record.
+    pub fn note(
+        self,
+        tx: &mut Tx<'_>,
+        who: &Caller,
+        external_id: &Name,
+        record_id: Uuid,
+    ) -> Result<()> {
+        tx.execute(
+            "insert into imported
+                 (workspace_id, source, kind, external_id, record_id, imported_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            &store::params![
+                who.workspace_id,
+                self.source.clone(),
+                self.kind,
+                external_id.clone(),
+                record_id,
+                who.now
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::read(text).expect("short").expect("not blank")
+    }
+
+    on_both_engines! {
+        fn a_row_is_known_again_within_its_source_its_kind_and_its_workspace(tx, desk) {
+            let (source, other) = (name("old"), name("older"));
+            let companies = Ledger { source: &source, kind: Kind::Company };
+            let record = desk.who.new_id();
+            companies.note(tx, &desk.who, &name("1"), record)?;
+            assert_eq!(companies.find(tx, &desk.who, &name("1"))?, Some(record));
+            assert!(companies.has(tx, &desk.who, record)?);
+
+            assert_eq!(companies.find(tx, &desk.who, &name("2"))?, None);
+            assert_eq!(companies.find(tx, &desk.stranger, &name("1"))?, None);
+            for (source, kind) in [(&other, Kind::Company), (&source, Kind::User)] {
+                let ledger = Ledger { source, kind };
+                assert_eq!(ledger.find(tx, &desk.who, &name("1"))?, None);
+                assert!(!ledger.has(tx, &desk.who, record)?);
+            }
+        }
+
+        fn a_row_is_entered_once(tx, desk) {
+            let source = name("old");
+            let ledger = Ledger { source: &source, kind: Kind::Company };
+            let first = desk.who.new_id();
+            ledger.note(tx, &desk.who, &name("1"), first)?;
+            let again = tx.savepoint(|tx| ledger.note(tx, &desk.who, &name("1"), desk.who.new_id()));
+            assert!(again.is_err());
+            assert_eq!(ledger.find(tx, &desk.who, &name("1"))?, Some(first));
+        }
+    }
+}
