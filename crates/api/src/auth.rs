@@ -126,7 +126,10 @@ impl Authenticator {
 }
 
 /// The key in the `authorization` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+///
+/// # Errors
+/// `UNAUTHORIZED`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(ApiError::unauthorized("No API key was sent"));
     };

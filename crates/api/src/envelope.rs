@@ -24,6 +24,28 @@ pub(crate) struct Meta {
     pub(crate) warnings: Vec<String>,
 }
 
+impl Meta {
+    /// What is left of the allowance, and the names of fields and of query
+    /// parameters that nothing asked for.
+    pub(crate) fn new(credits_remaining: i64, fields: &[String], parameters: &[String]) -> Self {
+        let fields = fields.iter().map(|name| warning("field", name));
+        let parameters = parameters
+            .iter()
+            .map(|name| warning("query parameter", name));
+        Self {
+            credits_remaining,
+            warnings: fields.chain(parameters).collect(),
+        }
+    }
+}
+
+/// How a field or a parameter that nothing asked for is named. Names come from
+/// the client and may be as long as its request.
+fn warning(what: &str, name: &str) -> String {
+    let shown: String = name.chars().take(100).collect();
+    format!("Unknown {what} ignored: {shown}")
+}
+
 /// Something that a handler can answer.
 pub(crate) trait Answer: Send + 'static {
     /// The status that it is answered with.

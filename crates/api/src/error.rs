@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use crm::error::Problems;
 use serde::Serialize;
 
+use crate::rate_limits::{RateLimit, Standing};
+
 /// An error, as it is answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct ApiError {
@@ -81,13 +83,32 @@ impl ApiError {
     }
 
     /// The month's allowance is used up.
-    pub(crate) fn insufficient_credits(cost: i64, remaining: i64) -> Self {
+    fn insufficient_credits(cost: i64, remaining: i64) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             "INSUFFICIENT_CREDITS",
             format!("This call costs {cost} credits, {remaining} are left this month"),
             "Wait for the next month, or ask the operator to raise the monthly allowance.",
             "A read costs 1 credit, a write 2; the allowance is renewed on the first of the month, UTC.",
+        )
+    }
+
+    /// The key calls faster than `limit` lets it, for the next `seconds`.
+    pub(crate) fn rate_limited(limit: RateLimit, seconds: u64, standing: Standing) -> Self {
+        let RateLimit { per_second, burst } = limit;
+        let error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMITED",
+            format!("This key has made more than {per_second} requests a second"),
+            "Send the request again after the seconds in retry-after.",
+            format!(
+                "A key may make {per_second} requests a second, and {burst} at once after a \
+                 pause; ratelimit in each answer says how many are left."
+            ),
+        );
+        standing.headers().into_iter().fold(
+            error.with_header("retry-after", seconds.to_string()),
+            |error, (name, value)| error.with_header(name, value),
         )
     }
 
@@ -195,6 +216,17 @@ impl ApiError {
                 "The call changed nothing.",
             ),
             crm::Error::ScopesMissing(scopes) => Self::insufficient_scope(scopes),
+            crm::Error::InProgress => Self::new(
+                StatusCode::CONFLICT,
+                "CONFLICT",
+                "A request with this Idempotency-Key is still at work",
+                "Send the same request again after the seconds in retry-after.",
+                "It is answered as the first one was, and nothing is done twice.",
+            )
+            .with_header("retry-after", "1"),
+            crm::Error::InsufficientCredits { cost, remaining } => {
+                Self::insufficient_credits(*cost, *remaining)
+            }
             crm::Error::Store(error) => Self::store(error),
         }
     }
@@ -231,6 +263,7 @@ impl ApiError {
     fn store(error: &store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) => Self::unavailable("The database can't be reached"),
+            store::Error::Locked => Self::unavailable("Other calls hold the same records"),
             store::Error::Full => Self::unavailable("The server's disk is full"),
             // Two callers at once; whoever was later is told to look again.
             store::Error::UniqueViolation { .. } | store::Error::ForeignKeyViolation { .. } => {

@@ -9,10 +9,13 @@ mod auth;
 mod credits;
 mod envelope;
 mod error;
+mod once;
 pub mod operation;
 pub mod operations;
+mod rate_limits;
 mod schemas;
 mod surfaces;
 
+pub use rate_limits::RateLimit;
 pub use surfaces::PREFIXES;
 pub use surfaces::http::{Options, Service};

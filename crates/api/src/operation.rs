@@ -18,6 +18,7 @@ use std::pin::Pin;
 
 use axum::http::{Method, StatusCode};
 use crm::error::Problems;
+use crm::idempotency::Outcome;
 use crm::input::{FieldDescription, Fields, Input, parse_uuid};
 use crm::scopes::Scopes;
 use crm::{Caller, Error};
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 use crate::envelope::{Answer, Reply};
 use crate::error::ApiError;
+use crate::once::Once;
 use crate::schemas;
 
 /// The largest body of an ordinary request, in bytes.
@@ -68,7 +70,15 @@ pub struct Operation {
 }
 
 type Run = Box<dyn Fn(Call) -> Running + Send + Sync>;
-type Running = Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send>>;
+type Running = Pin<Box<dyn Future<Output = Result<Done, Error>> + Send>>;
+
+/// How a call ended well.
+pub(crate) enum Done {
+    /// With an answer that is yet to be put into its envelope.
+    Fresh(Reply),
+    /// With an answer that is kept, complete.
+    Kept(Outcome),
+}
 
 /// A call of an operation, ready to be read and run.
 pub struct Call {
@@ -80,6 +90,8 @@ pub struct Call {
     pub path: Vec<Uuid>,
     /// The fields that were sent.
     pub fields: Fields,
+    /// That it is to be done once, if it is.
+    pub(crate) once: Option<Once>,
 }
 
 /// An id in the path of an operation.
@@ -267,7 +279,7 @@ impl Declaration {
     /// Ends the declaration of an operation that only reads.
     pub(crate) fn read<const N: usize, I, A, F>(self, handler: F) -> Operation
     where
-        I: Input + Send + 'static,
+        I: Input + Clone + Send + 'static,
         A: Answer,
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
@@ -276,12 +288,16 @@ impl Declaration {
             Box::new(move |call| {
                 Box::pin(async move {
                     let (path, input, unknown) = read_call(call.path, call.fields)?;
-                    let who = call.who;
-                    let answer = call
-                        .store
-                        .read(move |db| handler(db, &who, path, input))
-                        .await?;
-                    Ok(Reply::new(answer, unknown))
+                    let (store, who) = (call.store, call.who);
+                    if let Some(once) = call.once {
+                        // A search whose answer is to come again: a write, then.
+                        let work = move |tx: &mut Tx<'_>, who: &Caller, input| {
+                            handler(tx, who, path, input)
+                        };
+                        return run_once(store, who, once, input, unknown, work).await;
+                    }
+                    let answer = store.read(move |db| handler(db, &who, path, input)).await?;
+                    Ok(Done::Fresh(Reply::new(answer, unknown)))
                 })
             }),
         )
@@ -298,13 +314,15 @@ impl Declaration {
             WRITE,
             Box::new(move |call| {
                 Box::pin(async move {
-                    let (path, input, unknown) = read_call::<N, I>(call.path, call.fields)?;
-                    let who = call.who;
-                    let answer = call
-                        .store
-                        .write(move |tx| handler(tx, &who, path, input.clone()))
-                        .await?;
-                    Ok(Reply::new(answer, unknown))
+                    let (path, input, unknown) = read_call(call.path, call.fields)?;
+                    let (store, who) = (call.store, call.who);
+                    let work =
+                        move |tx: &mut Tx<'_>, who: &Caller, input| handler(tx, who, path, input);
+                    if let Some(once) = call.once {
+                        return run_once(store, who, once, input, unknown, work).await;
+                    }
+                    let answer = store.write(move |tx| work(tx, &who, input.clone())).await?;
+                    Ok(Done::Fresh(Reply::new(answer, unknown)))
                 })
             }),
         )
@@ -354,6 +372,31 @@ impl Declaration {
             run,
         }
     }
+}
+
+/// Runs a call that is to be done once: its answer is put into its envelope
+/// within the transaction that keeps it.
+async fn run_once<I, A>(
+    store: Store,
+    who: Caller,
+    once: Once,
+    input: I,
+    unknown: Vec<String>,
+    work: impl Fn(&mut Tx<'_>, &Caller, I) -> crm::Result<A> + Send + 'static,
+) -> Result<Done, Error>
+where
+    I: Clone + Send + 'static,
+    A: Answer,
+{
+    store
+        .write(move |tx| {
+            once.run(tx, &who, |tx| {
+                let answer = work(tx, &who, input.clone())?;
+                Ok(Reply::new(answer, unknown.clone()))
+            })
+        })
+        .await
+        .map(Done::Kept)
 }
 
 /// The ids and the input of a call, and the names that nothing asked for.

@@ -42,6 +42,14 @@ impl KeyDigest {
     }
 }
 
+/// Bytes from the operating system's source of randomness.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|_| Error::Store(store::Error::Unavailable("no random numbers".to_owned())))?;
+    Ok(bytes)
+}
+
 /// A new key. It can't be had again, and is not shown by accident.
 #[derive(Clone, Serialize, JsonSchema)]
 #[serde(transparent)]
@@ -50,9 +58,7 @@ pub struct Secret(String);
 impl Secret {
     /// 256 bits from the operating system.
     fn generate() -> Result<Self> {
-        let mut bits = [0; 32];
-        getrandom::fill(&mut bits)
-            .map_err(|_| Error::Store(store::Error::Unavailable("no random numbers".to_owned())))?;
+        let bits = random_bytes::<32>()?;
         Ok(Self(format!(
             "{PREFIX}{}",
             BASE64_URL_SAFE_NO_PAD.encode(bits)

@@ -29,6 +29,18 @@ pub enum Error {
     /// The caller's key lacks scopes that this very request needs.
     #[error("this needs {}", .0.join(", "))]
     ScopesMissing(Vec<&'static str>),
+    /// The same request is at work already and did not end while this one
+    /// waited for it.
+    #[error("the same request is still at work")]
+    InProgress,
+    /// The month's allowance does not pay for what was asked.
+    #[error("this costs {cost} credits, {remaining} are left this month")]
+    InsufficientCredits {
+        /// What it costs.
+        cost: i64,
+        /// What is left.
+        remaining: i64,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] store::Error),

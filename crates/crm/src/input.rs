@@ -195,6 +195,11 @@ impl Fields {
         self.given.contains_key(name)
     }
 
+    /// The fields that were sent and have not been taken yet, by name.
+    pub fn given(&self) -> &BTreeMap<String, Value> {
+        &self.given
+    }
+
     /// The problems found so far, to add those of a rule across fields.
     pub fn problems(&mut self) -> &mut Problems {
         &mut self.problems

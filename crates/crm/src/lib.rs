@@ -26,6 +26,7 @@ pub mod email;
 pub mod error;
 pub mod events;
 pub mod fold;
+pub mod idempotency;
 pub mod imports;
 pub mod input;
 pub mod links;

@@ -18,4 +18,5 @@ macro_rules! migration {
 pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "foundation", "0001_foundation.sql"),
     migration!(2, "search", "0002_search.sql"),
+    migration!(3, "idempotency", "0003_idempotency.sql"),
 ];

@@ -1,6 +1,7 @@
 //! Instants and days as the wire writes them.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -58,6 +59,13 @@ impl Timestamp {
             .to_datetime(self.0)
             .strftime("%Y-%m")
             .to_string()
+    }
+
+    /// The instant that long before this one.
+    pub fn before(self, duration: Duration) -> Self {
+        self.0
+            .checked_sub(duration)
+            .map_or(Self(jiff::Timestamp::MIN), Self::from)
     }
 
     /// Milliseconds since 1970.

@@ -22,13 +22,18 @@ pub enum Error {
         constraint: Option<String>,
     },
     /// The database can't serve at the moment: refused or lost connection, no
-    /// free connection or lock in time, a statement over its time limit, or
-    /// the store is closing. Trying again later is right.
+    /// free connection in time, a SQLite file that another process holds, a
+    /// statement over its time limit, or the store is closing. Trying again
+    /// later is right.
     ///
     /// A connection that is lost during the commit itself gives this too; then
     /// it is unknown whether the transaction has happened.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// A row that the statement needs was locked by another transaction for
+    /// longer than the lock timeout (PostgreSQL). Trying again later is right.
+    #[error("another transaction held a lock for too long")]
+    Locked,
     /// The disk or a quota is full. Nothing of the transaction was kept.
     #[error("the disk is full")]
     Full,

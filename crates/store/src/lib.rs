@@ -83,8 +83,9 @@ pub struct Options {
     /// How long one statement of a [scan](Store::scan) may take, and how long
     /// it may pause between two (PostgreSQL).
     pub scan_timeout: Duration,
-    /// How long to wait for another's lock: a row's on PostgreSQL, another
-    /// process' on the SQLite file.
+    /// How long to wait for another's lock: a row's on PostgreSQL before
+    /// [`Error::Locked`], another process' on the SQLite file before
+    /// [`Error::Unavailable`].
     pub lock_timeout: Duration,
     /// SQLite: an answered write is on disk. `false` is for tests and for
     /// imports that can be done again.
@@ -244,8 +245,8 @@ impl Store {
     ///
     /// # Errors
     /// What `f` returns; [`Error::Unavailable`] (see there for a connection
-    /// lost while committing); [`Error::Full`]; [`Error::Aborted`];
-    /// [`Error::Panicked`].
+    /// lost while committing); [`Error::Locked`]; [`Error::Full`];
+    /// [`Error::Aborted`]; [`Error::Panicked`].
     pub async fn write<T, E>(
         &self,
         f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,

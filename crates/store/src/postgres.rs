@@ -541,7 +541,7 @@ fn translate(error: &tokio_postgres::Error) -> Error {
         (_, "53100") => Error::Full,
         // A character that can't be stored.
         (_, "22021" | "22P05") => Error::Encode("a character that can't be stored".to_owned()),
-        (_, "55P03") => Error::unavailable("a lock was not to be had in time"),
+        (_, "55P03") => Error::Locked,
         (_, "57014") => Error::unavailable("a statement took too long"),
         (_, "25P03") => Error::unavailable("a transaction was idle for too long"),
         ("40", code) => Error::Unavailable(format!("too many conflicts (PostgreSQL {code})")),

@@ -7,21 +7,24 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
 use crm::time::Timestamp;
-use crm::{Actor, ActorKind, Caller, Ids, MIGRATIONS};
+use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
 use store::Store;
 use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
 use super::{body, catalog, reference};
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::credits::Meter;
 use crate::envelope::Meta;
 use crate::error::ApiError;
-use crate::operation::{Call, Operation};
+use crate::once::{IDEMPOTENCY_KEY, Once};
+use crate::operation::{Call, Done, Operation};
 use crate::operations;
+use crate::rate_limits::{RateLimit, RateLimits, Standing};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -36,6 +39,8 @@ pub struct Options {
     pub monthly_credits: i64,
     /// Whether a workspace that has none left is refused.
     pub enforce_credits: bool,
+    /// How fast each API key may call; none for as fast as it can.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// The API over one database.
@@ -46,6 +51,7 @@ pub struct Service {
     keys: Authenticator,
     meter: Meter,
     enforce_credits: bool,
+    rate_limits: Option<RateLimits>,
     ids: Ids,
     catalog: Vec<u8>,
 }
@@ -69,6 +75,14 @@ impl Answered {
     fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, body)
     }
+
+    fn with_data(status: StatusCode, body: Option<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.map(|body| (JSON, body)),
+        }
+    }
 }
 
 impl From<ApiError> for Answered {
@@ -90,6 +104,7 @@ impl Service {
             keys: Authenticator::new(store.clone()),
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
+            rate_limits: options.rate_limit.map(RateLimits::new),
             ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
@@ -103,13 +118,28 @@ impl Service {
     }
 
     /// Writes down what has been counted in memory: credits, and when keys were
-    /// last used. Wanted every second or so, and at the end.
+    /// last used. Forgets kept answers that are given no more, and rates of keys
+    /// that rest. Wanted every second or so, and at the end.
     ///
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub async fn flush(&self) -> crm::Result<()> {
+        if let Some(limits) = &self.rate_limits {
+            limits.forget_full();
+        }
         self.meter.flush().await?;
-        self.keys.flush().await
+        self.keys.flush().await?;
+        let now = Timestamp::now();
+        let expired = self
+            .store
+            .read(move |db| idempotency::any_expired(db, now))
+            .await?;
+        if expired {
+            self.store
+                .write(move |tx| idempotency::forget_expired(tx, now))
+                .await?;
+        }
+        Ok(())
     }
 
     /// The answer, and the route for the log.
@@ -151,7 +181,7 @@ impl Service {
         }
     }
 
-    /// Runs an operation: who is asking, may they, what do they say, do it.
+    /// Answers a call of an operation: who is asking, how often, and what.
     async fn call(
         &self,
         operation: &Operation,
@@ -162,15 +192,58 @@ impl Service {
     ) -> Result<Answered, ApiError> {
         let now = Timestamp::now();
         let key = self.keys.authenticate(&head.headers, now).await?;
-        let missing = operation.missing_scopes(key.scopes);
+        let standing = match &self.rate_limits {
+            Some(limits) => Some(limits.take(key.key_id)?),
+            None => None,
+        };
+        let key_id = key.key_id;
+        let who = Caller {
+            workspace_id: key.workspace_id,
+            actor: Actor {
+                kind: ActorKind::ApiKey,
+                id: Some(key_id),
+                name: key.name,
+            },
+            scopes: key.scopes,
+            request_id: Some(request_id.to_owned()),
+            now,
+            ids: self.ids.clone(),
+        };
+        let mut answered = self
+            .run(operation, ids, head, body, key_id, who)
+            .await
+            .unwrap_or_else(Answered::from);
+        let fields = standing.into_iter().flat_map(Standing::headers);
+        answered.headers.extend(fields);
+        Ok(answered)
+    }
+
+    /// Runs an operation: may they, what do they say, do it.
+    async fn run(
+        &self,
+        operation: &Operation,
+        ids: &[&str],
+        head: &Parts,
+        body: &mut Body,
+        key_id: Uuid,
+        who: Caller,
+    ) -> Result<Answered, ApiError> {
+        let missing = operation.missing_scopes(who.scopes);
         if !missing.is_empty() {
             return Err(ApiError::insufficient_scope(&missing));
         }
-        let workspace_id = key.workspace_id;
-        let remaining = self.meter.remaining(workspace_id, now).await;
+        let workspace_id = who.workspace_id;
+        let remaining = self.meter.remaining(workspace_id, who.now).await;
         let remaining = remaining.map_err(|error| ApiError::of(&error))?;
-        if self.enforce_credits && remaining < operation.cost {
-            return Err(ApiError::insufficient_credits(operation.cost, remaining));
+        let cost = operation.cost;
+        let idempotency_key = match operation.method {
+            Method::POST => head.headers.get(IDEMPOTENCY_KEY),
+            _ => None,
+        };
+        // With such a key it may have been paid for already.
+        if self.enforce_credits && remaining < cost && idempotency_key.is_none() {
+            let error = Error::InsufficientCredits { cost, remaining };
+            return Err(ApiError::of(&error));
         }
 
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
@@ -178,7 +251,7 @@ impl Service {
         let (mut fields, unread) = match operation.reads_query() {
             true => (Fields::of_query(query), Vec::new()),
             false => {
-                let optional = head.method == axum::http::Method::POST;
+                let optional = head.method == Method::POST;
                 let body = body::read(&head.headers, body, operation.body_limit, optional).await?;
                 (
                     Fields::of_object(body),
@@ -187,48 +260,74 @@ impl Service {
             }
         };
         let path = operation.read_path(ids.iter().copied(), fields.problems());
+        let once = match idempotency_key.map(|value| Key::read(value.as_bytes())) {
+            None => None,
+            Some(Ok(called)) => {
+                let asked = (operation.path, &path, fields.given());
+                let api_key = auth::bearer(&head.headers)?;
+                Some(Once {
+                    request: Request::new(called, key_id, api_key, &asked),
+                    cost,
+                    remaining,
+                    enforced: self.enforce_credits,
+                    unread: unread.clone(),
+                })
+            }
+            Some(Err(flaw)) => {
+                fields.problems().invalid("Idempotency-Key", flaw.message);
+                None
+            }
+        };
         let call = Call {
             store: self.store.clone(),
-            who: Caller {
-                workspace_id,
-                actor: Actor {
-                    kind: ActorKind::ApiKey,
-                    id: Some(key.key_id),
-                    name: key.name,
-                },
-                scopes: key.scopes,
-                request_id: Some(request_id.to_owned()),
-                now,
-                ids: self.ids.clone(),
-            },
+            who,
             path,
             fields,
+            once,
         };
-        let reply = operation.run(call).await;
+        let done = operation.run(call).await;
         if operation.changes_keys() {
             self.keys.forget();
         }
-        let reply = reply.map_err(|error| operation.explain(&error))?;
+        let done = done.map_err(|error| operation.explain(&error))?;
+        self.settle(done, workspace_id, cost, &unread)
+    }
 
-        let meta = Meta {
-            credits_remaining: self.meter.charge(workspace_id, operation.cost),
-            warnings: reply
-                .unknown
-                .iter()
-                .map(|name| warning("field", name))
-                .chain(unread.iter().map(|name| warning("query parameter", name)))
-                .collect(),
-        };
-        let status = reply.status;
-        let body = reply.into_body(&meta).transpose().map_err(|error| {
-            tracing::error!(%error, "an answer can't be written as JSON");
-            ApiError::internal()
-        })?;
-        Ok(Answered {
-            status,
-            headers: Vec::new(),
-            body: body.map(|body| (JSON, body)),
-        })
+    /// Charges a call that ended well, unless it was answered before, and
+    /// completes its answer.
+    fn settle(
+        &self,
+        done: Done,
+        workspace_id: Uuid,
+        cost: i64,
+        unread: &[String],
+    ) -> Result<Answered, ApiError> {
+        match done {
+            Done::Fresh(reply) => {
+                let left = self.meter.charge(workspace_id, cost);
+                let meta = Meta::new(left, &reply.unknown, unread);
+                let status = reply.status;
+                let body = reply.into_body(&meta).transpose().map_err(|error| {
+                    tracing::error!(%error, "an answer can't be written as JSON");
+                    ApiError::internal()
+                })?;
+                Ok(Answered::with_data(status, body))
+            }
+            Done::Kept(Outcome { answer, replayed }) => {
+                let status = StatusCode::from_u16(answer.status).map_err(|error| {
+                    tracing::error!(%error, "a kept answer has no status");
+                    ApiError::internal()
+                })?;
+                let mut answered = Answered::with_data(status, answer.body);
+                if replayed {
+                    let header = ("idempotent-replayed", "true".to_owned());
+                    answered.headers.push(header);
+                } else {
+                    self.meter.charge(workspace_id, cost);
+                }
+                Ok(answered)
+            }
+        }
     }
 
     async fn readiness(&self) -> Answered {
@@ -251,14 +350,10 @@ fn state(status: StatusCode, said: &str) -> Answered {
     Answered::json(status, body.to_string().into_bytes())
 }
 
-/// How a field or a parameter that nothing asked for is named. Names come from
-/// the client and may be as long as its request.
-fn warning(what: &str, name: &str) -> String {
-    let shown: String = name.chars().take(100).collect();
-    format!("Unknown {what} ignored: {shown}")
-}
-
-async fn handle(State(service): State<Arc<Service>>, request: Request<Body>) -> Response<Body> {
+async fn handle(
+    State(service): State<Arc<Service>>,
+    request: http::Request<Body>,
+) -> Response<Body> {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let (head, mut body) = request.into_parts();

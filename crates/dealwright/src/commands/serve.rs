@@ -1,11 +1,12 @@
 //! `dealwright serve`: the server, from its first start to its orderly end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Service;
+use api::{RateLimit, Service};
 use axum::serve::ListenerExt as _;
 use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
 use crm::record::New;
@@ -42,6 +43,22 @@ pub(crate) struct ServeOptions {
     /// Refuses the calls of a workspace whose credits are used up
     #[arg(long)]
     enforce_credits: bool,
+    /// How many requests a second each API key may make; without it, any number
+    #[arg(long, value_name = "REQUESTS")]
+    rate_limit: Option<NonZeroU32>,
+    /// How many requests an API key may make at once after a pause, where there
+    /// is a rate limit; by default as many as in a second
+    #[arg(long, value_name = "REQUESTS")]
+    rate_limit_burst: Option<NonZeroU32>,
+}
+
+impl ServeOptions {
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.rate_limit.map(|per_second| RateLimit {
+            per_second,
+            burst: self.rate_limit_burst.unwrap_or(per_second),
+        })
+    }
 }
 
 /// Serves until it is told to end.
@@ -66,6 +83,7 @@ pub(crate) async fn run(
             },
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
+            rate_limit: options.rate_limit(),
         },
     );
     if let Some(key) = key {
@@ -170,7 +188,7 @@ async fn flush_regularly(service: Arc<Service>) {
     loop {
         ticks.tick().await;
         if let Err(error) = service.flush().await {
-            tracing::warn!(%error, "credits could not be written down; tried again soon");
+            tracing::warn!(%error, "what is done every second failed; tried again soon");
         }
     }
 }

@@ -167,6 +167,28 @@ async fn without_a_free_connection_a_call_gives_up_in_time() {
     add(&small, 2, "afterwards").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_that_another_transaction_holds_is_given_up_in_time() {
+    let home = Home::with_notes(Engine::Postgres).await;
+    add(&home.store, 1, "held").await;
+    let options = Options {
+        lock_timeout: Duration::from_millis(100),
+        ..Options::default()
+    };
+    let impatient = Store::open(&home.target, options).await.unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let change = "update note set body = 'changed' where id = $1";
+    let result = home
+        .store
+        .write(move |tx| {
+            tx.execute(change, &params![id(1)])?;
+            let second = impatient.write(move |tx| tx.execute(change, &params![id(1)]));
+            Ok::<_, Error>(runtime.block_on(second))
+        })
+        .await;
+    assert!(matches!(result, Ok(Err(Error::Locked))), "{result:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_over_its_time_is_unavailable() {
     let home = Home::with_notes(Engine::Postgres).await;
