@@ -14,6 +14,7 @@ mod fixtures;
 mod isolation;
 mod keys;
 mod opportunities;
+mod overload;
 mod paging;
 mod people;
 mod pipelines;

@@ -15,4 +15,4 @@ mod schemas;
 mod surfaces;
 
 pub use surfaces::PREFIXES;
-pub use surfaces::http::{Options, Service};
+pub use surfaces::http::{Connection, Options, Service};

@@ -1,17 +1,17 @@
 //! The HTTP surface: a request goes in, a response comes out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use crm::input::Fields;
 use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Ids, MIGRATIONS};
 use store::Store;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
@@ -36,6 +36,8 @@ pub struct Options {
     pub monthly_credits: i64,
     /// Whether a workspace that has none left is refused.
     pub enforce_credits: bool,
+    /// How many requests are worked on at once; further ones are refused.
+    pub max_requests: usize,
 }
 
 /// The API over one database.
@@ -46,6 +48,8 @@ pub struct Service {
     keys: Authenticator,
     meter: Meter,
     enforce_credits: bool,
+    /// One permit for each request that may be at work.
+    places: Semaphore,
     ids: Ids,
     catalog: Vec<u8>,
 }
@@ -90,6 +94,7 @@ impl Service {
             keys: Authenticator::new(store.clone()),
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
+            places: Semaphore::new(options.max_requests),
             ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
@@ -97,9 +102,11 @@ impl Service {
         })
     }
 
-    /// The service as the HTTP library runs it.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(handle).with_state(self.clone())
+    /// A client at this address has connected.
+    pub fn connect(self: &Arc<Self>, _peer: IpAddr) -> Connection {
+        Connection {
+            service: self.clone(),
+        }
     }
 
     /// Writes down what has been counted in memory: credits, and when keys were
@@ -128,26 +135,41 @@ impl Service {
             }
             Found::Nothing => return (ApiError::no_route(path).into(), ""),
         };
-        match endpoint {
-            Endpoint::Operation(index) => {
-                let operation = &self.operations[index];
-                let answered = self
-                    .call(operation, &ids, head, body, request_id)
-                    .await
-                    .unwrap_or_else(Answered::from);
-                (answered, operation.path)
-            }
+        let route = self.route(endpoint);
+        // Beyond what can be done at once, refusing quickly keeps the answers of
+        // the others quick. Probes are answered still: a server that is busy
+        // is not to be taken for a dead one.
+        let place = match endpoint {
+            Endpoint::Health | Endpoint::Ready => None,
+            _ => Some(self.places.try_acquire()),
+        };
+        if let Some(Err(_)) = place {
+            return (ApiError::overloaded().into(), route);
+        }
+        let answered = match endpoint {
+            Endpoint::Operation(index) => self
+                .call(&self.operations[index], &ids, head, body, request_id)
+                .await
+                .unwrap_or_else(Answered::from),
             Endpoint::Reference(index) => {
                 let page = reference::render(&self.operations[index]);
-                let answered = Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes());
-                (answered, "/docs")
+                Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
             }
-            Endpoint::Catalog => {
-                let answered = Answered::json(StatusCode::OK, self.catalog.clone());
-                (answered, "/api-index.json")
-            }
-            Endpoint::Health => (state(StatusCode::OK, "ok"), "/healthz"),
-            Endpoint::Ready => (self.readiness().await, "/readyz"),
+            Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
+            Endpoint::Health => state(StatusCode::OK, "ok"),
+            Endpoint::Ready => self.readiness().await,
+        };
+        (answered, route)
+    }
+
+    /// How an endpoint is called in the log: never as a client wrote its path.
+    fn route(&self, endpoint: Endpoint) -> &'static str {
+        match endpoint {
+            Endpoint::Operation(index) => self.operations[index].path,
+            Endpoint::Reference(_) => "/docs",
+            Endpoint::Catalog => "/api-index.json",
+            Endpoint::Health => "/healthz",
+            Endpoint::Ready => "/readyz",
         }
     }
 
@@ -258,21 +280,33 @@ fn warning(what: &str, name: &str) -> String {
     format!("Unknown {what} ignored: {shown}")
 }
 
-async fn handle(State(service): State<Arc<Service>>, request: Request<Body>) -> Response<Body> {
-    let started = Instant::now();
-    let request_id = request_id(request.headers());
-    let (head, mut body) = request.into_parts();
-    let (answered, route) = service.answer(&head, &mut body, &request_id).await;
-    body::drain(body).await;
-    tracing::info!(
-        request_id,
-        method = %head.method,
-        route,
-        status = answered.status.as_u16(),
-        duration_ms = started.elapsed().as_micros() as f64 / 1000.0,
-        "request"
-    );
-    respond(answered, &request_id)
+/// A client's connection.
+pub struct Connection {
+    service: Arc<Service>,
+}
+
+impl Connection {
+    /// Answers a request that came on it.
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let started = Instant::now();
+        let request_id = request_id(request.headers());
+        let (head, mut body) = request.into_parts();
+        let (answered, route) = self.service.answer(&head, &mut body, &request_id).await;
+        // Whoever is told to come back later is told at once. What else gives
+        // this status has read the body.
+        if answered.status != StatusCode::SERVICE_UNAVAILABLE {
+            body::drain(body).await;
+        }
+        tracing::info!(
+            request_id,
+            method = %head.method,
+            route,
+            status = answered.status.as_u16(),
+            duration_ms = started.elapsed().as_micros() as f64 / 1000.0,
+            "request"
+        );
+        respond(answered, &request_id)
+    }
 }
 
 fn respond(answered: Answered, request_id: &str) -> Response<Body> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::Service;
-use axum::serve::ListenerExt as _;
 use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
 use crm::record::New;
 use crm::scopes::Scopes;
@@ -20,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, open_migrated};
 use crate::config::Configuration;
+use crate::server::{self, Limits};
 
 /// How often what is counted in memory is written down.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -42,6 +42,20 @@ pub(crate) struct ServeOptions {
     /// Refuses the calls of a workspace whose credits are used up
     #[arg(long)]
     enforce_credits: bool,
+    /// How many requests are worked on at once; further ones are refused with
+    /// 503, to be sent again
+    #[arg(long, value_name = "NUMBER", default_value_t = 512)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_requests: u32,
+    /// How many connections are open at once; further ones wait until one ends
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// How long a client may take to send a request or to take an answer, and
+    /// how long a connection may be idle
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    client_timeout: u32,
 }
 
 /// Serves until it is told to end.
@@ -66,6 +80,7 @@ pub(crate) async fn run(
             },
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
+            max_requests: options.max_requests as usize,
         },
     );
     if let Some(key) = key {
@@ -77,25 +92,22 @@ pub(crate) async fn run(
     );
 
     let flushing = tokio::spawn(flush_regularly(service.clone()));
-    // What answers in one piece must not wait for more to come.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection is gone already");
-        }
-    });
+    let limits = Limits {
+        connections: options.max_connections as usize,
+        client_timeout: Duration::from_secs(options.client_timeout.into()),
+    };
     let (begin_drain, drain) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+    let mut serving = tokio::spawn(server::serve(listener, service.clone(), limits, async {
         // An error means that the sender is gone, which is as good a reason.
         let _ = drain.await;
-    });
-    let mut serving = tokio::spawn(serving.into_future());
+    }));
     tokio::select! {
-        ended = &mut serving => ended??,
+        ended = &mut serving => ended?,
         () = signals.next() => {
             tracing::info!("draining: no new connections, requests at work are finished");
             let _ = begin_drain.send(());
             tokio::select! {
-                ended = &mut serving => ended??,
+                ended = &mut serving => ended?,
                 () = signals.next() => {
                     tracing::warn!("ended at once, by a second signal");
                     return Ok(ExitCode::FAILURE);
