@@ -83,6 +83,7 @@ on_both_engines! {
         });
         assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
         assert_eq!(refused.header("retry-after"), Some("1"));
+        assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
         // Refused before anything of it was looked at.
         client.without_key().get("/opportunities").expect(503);
         client.under("").get("/healthz").expect(200);

@@ -27,6 +27,27 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 
+/// What every answer says to a browser that shows it: take it for nothing but
+/// what its content type says, keep no copy, run nothing that may stand in it,
+/// put it into no page of another's, and tell no one where a link was found.
+const PRECAUTIONS: [(HeaderName, HeaderValue); 5] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    // For browsers from before `frame-ancestors`.
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+];
+
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -313,6 +334,7 @@ fn respond(answered: Answered, request_id: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answered.status;
     let headers = response.headers_mut();
+    headers.extend(PRECAUTIONS);
     for (name, value) in answered.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
