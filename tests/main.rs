@@ -13,6 +13,7 @@ mod durability;
 mod fixtures;
 mod isolation;
 mod keys;
+mod metrics;
 mod opportunities;
 mod overload;
 mod paging;

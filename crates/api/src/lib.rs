@@ -9,10 +9,12 @@ mod auth;
 mod credits;
 mod envelope;
 mod error;
+mod metrics;
 pub mod operation;
 pub mod operations;
 mod schemas;
 mod surfaces;
 
+pub use metrics::MetricsAccess;
 pub use surfaces::PREFIXES;
 pub use surfaces::http::{Connection, Options, Service};

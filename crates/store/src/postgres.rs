@@ -26,7 +26,8 @@ use uuid::Uuid;
 use crate::migrate::{self, Migration};
 use crate::tls;
 use crate::{
-    Cell as Column, Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Tx, Value,
+    Cell as Column, Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx,
+    Value,
 };
 
 /// How many statements each connection keeps prepared.
@@ -843,8 +844,17 @@ impl Database {
         Ok(database)
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.pool.counters
+    pub(crate) fn stats(&self) -> Stats {
+        let all = self.pool.options.connections.max(1);
+        // None are free once it is closed, and none at work.
+        let in_use = match self.pool.free.is_closed() {
+            true => 0,
+            false => all - self.pool.free.available_permits(),
+        };
+        Stats {
+            in_use: in_use as u64,
+            ..self.pool.counters.stats()
+        }
     }
 
     pub(crate) async fn read<T, E>(
@@ -890,7 +900,7 @@ impl Database {
                     }
                 };
                 if result.is_ok() {
-                    pool.counters.commit();
+                    pool.counters.commit(1);
                 }
                 if !session.again.get() || tries == TRIES {
                     pool.counters.job();

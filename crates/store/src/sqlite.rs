@@ -15,7 +15,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::migrate::{self, Migration};
-use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Tx, Value};
+use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx, Value};
 
 /// How many statements each connection keeps prepared.
 const STATEMENTS: usize = 256;
@@ -373,15 +373,21 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
-            scans: Semaphore::new(2 * options.connections.max(1)),
+            scans: Semaphore::new(scans(&options)),
             options,
             writer,
             counters,
         })
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(crate) fn stats(&self) -> Stats {
+        let scans = scans(&self.options) - self.scans.available_permits();
+        let waiting = self.writer.max_capacity() - self.writer.capacity();
+        Stats {
+            waiting: waiting as u64,
+            in_use: scans as u64,
+            ..self.counters.stats()
+        }
     }
 
     fn readers(&self) -> MutexGuard<'_, Option<Vec<Session>>> {
@@ -488,6 +494,11 @@ impl Database {
             let _ = closed.await;
         }
     }
+}
+
+/// How many scans may run at once.
+fn scans(options: &Options) -> usize {
+    2 * options.connections.max(1)
 }
 
 fn closed() -> Error {
@@ -655,7 +666,7 @@ impl Writer {
         }
         let started = Instant::now();
         let mut jobs = Vec::new();
-        let mut kept = 0_usize;
+        let mut kept = 0_u64;
         let mut next = Some(first);
         let mut lost = false;
         while let Some(mut job) = next.take() {
@@ -663,7 +674,7 @@ impl Writer {
                 self.counters.job();
             } else {
                 match self.run_in_savepoint(&mut *job) {
-                    Some(keep) => kept += usize::from(keep),
+                    Some(keep) => kept += u64::from(keep),
                     None => lost = true,
                 }
                 jobs.push(job);
@@ -689,7 +700,7 @@ impl Writer {
         if lost {
             self.one_by_one(&mut jobs);
         } else if kept > 0 {
-            self.counters.commit();
+            self.counters.commit(kept);
         }
         for job in jobs {
             self.counters.job();
@@ -725,7 +736,7 @@ impl Writer {
             let keep = job.run(&self.session);
             if keep {
                 match self.session.control("commit") {
-                    Ok(()) => self.counters.commit(),
+                    Ok(()) => self.counters.commit(1),
                     Err(error) => job.fail(error),
                 }
             }

@@ -20,11 +20,14 @@ use crate::auth::Authenticator;
 use crate::credits::Meter;
 use crate::envelope::Meta;
 use crate::error::ApiError;
+use crate::metrics::{Metrics, MetricsAccess};
 use crate::operation::{Call, Operation};
 use crate::operations;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 
 /// What every answer says to a browser that shows it: take it for nothing but
@@ -59,6 +62,8 @@ pub struct Options {
     pub enforce_credits: bool,
     /// How many requests are worked on at once; further ones are refused.
     pub max_requests: usize,
+    /// Who may see `/metrics`.
+    pub metrics: MetricsAccess,
 }
 
 /// The API over one database.
@@ -71,6 +76,9 @@ pub struct Service {
     enforce_credits: bool,
     /// One permit for each request that may be at work.
     places: Semaphore,
+    max_requests: usize,
+    metrics: Metrics,
+    metrics_access: MetricsAccess,
     ids: Ids,
     catalog: Vec<u8>,
 }
@@ -116,6 +124,9 @@ impl Service {
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
             places: Semaphore::new(options.max_requests),
+            max_requests: options.max_requests,
+            metrics: Metrics::new(store.clone()),
+            metrics_access: options.metrics,
             ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
@@ -124,9 +135,11 @@ impl Service {
     }
 
     /// A client at this address has connected.
-    pub fn connect(self: &Arc<Self>, _peer: IpAddr) -> Connection {
+    pub fn connect(self: &Arc<Self>, peer: IpAddr) -> Connection {
+        self.metrics.connected();
         Connection {
             service: self.clone(),
+            peer,
         }
     }
 
@@ -146,9 +159,16 @@ impl Service {
         head: &Parts,
         body: &mut Body,
         request_id: &str,
+        peer: IpAddr,
     ) -> (Answered, &'static str) {
         let path = head.uri.path();
         let (endpoint, ids) = match self.routes.find(&head.method, path) {
+            // Whoever may not see it is not told that it is there.
+            Found::Endpoint(Endpoint::Metrics, _)
+                if !self.metrics_access.allows(peer, &head.headers) =>
+            {
+                return (ApiError::no_route(path).into(), "");
+            }
             Found::Endpoint(endpoint, ids) => (endpoint, ids),
             Found::OtherMethods(allowed) => {
                 let error = ApiError::method_not_allowed(head.method.as_str(), &allowed);
@@ -161,10 +181,11 @@ impl Service {
         // the others quick. Probes are answered still: a server that is busy
         // is not to be taken for a dead one.
         let place = match endpoint {
-            Endpoint::Health | Endpoint::Ready => None,
+            Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => None,
             _ => Some(self.places.try_acquire()),
         };
         if let Some(Err(_)) = place {
+            self.metrics.refused();
             return (ApiError::overloaded().into(), route);
         }
         let answered = match endpoint {
@@ -179,6 +200,11 @@ impl Service {
             Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
             Endpoint::Health => state(StatusCode::OK, "ok"),
             Endpoint::Ready => self.readiness().await,
+            Endpoint::Metrics => {
+                let at_work = self.max_requests - self.places.available_permits();
+                let page = self.metrics.render(at_work).await;
+                Answered::new(StatusCode::OK, METRICS, page.into_bytes())
+            }
         };
         (answered, route)
     }
@@ -191,6 +217,7 @@ impl Service {
             Endpoint::Catalog => "/api-index.json",
             Endpoint::Health => "/healthz",
             Endpoint::Ready => "/readyz",
+            Endpoint::Metrics => "/metrics",
         }
     }
 
@@ -304,6 +331,13 @@ fn warning(what: &str, name: &str) -> String {
 /// A client's connection.
 pub struct Connection {
     service: Arc<Service>,
+    peer: IpAddr,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.service.metrics.disconnected();
+    }
 }
 
 impl Connection {
@@ -312,18 +346,23 @@ impl Connection {
         let started = Instant::now();
         let request_id = request_id(request.headers());
         let (head, mut body) = request.into_parts();
-        let (answered, route) = self.service.answer(&head, &mut body, &request_id).await;
+        let service = &self.service;
+        let (answered, route) = service
+            .answer(&head, &mut body, &request_id, self.peer)
+            .await;
         // Whoever is told to come back later is told at once. What else gives
         // this status has read the body.
         if answered.status != StatusCode::SERVICE_UNAVAILABLE {
             body::drain(body).await;
         }
+        let (status, took) = (answered.status, started.elapsed());
+        service.metrics.answered(&head.method, route, status, took);
         tracing::info!(
             request_id,
             method = %head.method,
             route,
-            status = answered.status.as_u16(),
-            duration_ms = started.elapsed().as_micros() as f64 / 1000.0,
+            status = status.as_u16(),
+            duration_ms = took.as_micros() as f64 / 1000.0,
             "request"
         );
         respond(answered, &request_id)

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::Service;
+use api::{MetricsAccess, Service};
+use clap::ValueEnum;
 use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
 use crm::record::New;
 use crm::scopes::Scopes;
@@ -56,6 +57,30 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
     client_timeout: u32,
+    /// Who may see the metrics at /metrics
+    #[arg(long, value_enum, default_value_t = Metrics::Local)]
+    metrics: Metrics,
+}
+
+/// Who may see the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Metrics {
+    /// Programs on this machine, unless a proxy has forwarded their requests
+    Local,
+    /// Whoever reaches the server
+    Public,
+    /// Nobody
+    Off,
+}
+
+impl From<Metrics> for MetricsAccess {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Local => Self::Local,
+            Metrics::Public => Self::Public,
+            Metrics::Off => Self::Off,
+        }
+    }
 }
 
 /// Serves until it is told to end.
@@ -81,6 +106,7 @@ pub(crate) async fn run(
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
             max_requests: options.max_requests as usize,
+            metrics: options.metrics.into(),
         },
     );
     if let Some(key) = key {
