@@ -1,4 +1,5 @@
-//! What the server tells about itself at `/metrics`, and to whom.
+//! What the server tells about itself, at `/metrics` and in its log, and to
+//! whom.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -137,6 +138,24 @@ on_both_engines! {
         eventually("nothing is at work", || {
             (value(&page(&client), "dealwright_http_requests_at_work") == 0.0).then_some(())
         });
+    }
+
+    fn slow_statements_are_logged_without_their_values(server: &Server) {
+        let server = server.another(&["--slow-statement-ms", "1"]);
+        let records = vec![json!({"name": "Wilhelmina", "notes": "Wilhelmina ".repeat(1000)}); 100];
+        // One of so many writes takes a millisecond on any machine, sooner or later.
+        let line = eventually("a statement was slow", || {
+            server.client().post("/opportunities/bulk-create", json!({"records": records})).expect(200);
+            server.output().lines().find(|line| line.contains("a statement was slow")).map(str::to_owned)
+        });
+        for said in ["sql=", "duration_ms=", "rows="] {
+            assert!(line.contains(said), "{line}");
+        }
+        assert!(!server.output().contains("Wilhelmina"));
+
+        let quiet = server.another(&["--slow-statement-ms", "0"]);
+        quiet.client().post("/opportunities/bulk-create", json!({"records": records})).expect(200);
+        assert!(!quiet.output().contains("a statement was slow"));
     }
 
     fn the_metrics_are_not_shown_to_strangers_unless_they_are_public(server: &Server) {

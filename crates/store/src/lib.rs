@@ -40,6 +40,7 @@ mod error;
 mod migrate;
 mod postgres;
 mod row;
+mod slow;
 mod sqlite;
 mod tls;
 mod value;
@@ -86,6 +87,9 @@ pub struct Options {
     /// How long to wait for another's lock: a row's on PostgreSQL, another
     /// process' on the SQLite file.
     pub lock_timeout: Duration,
+    /// From when on a statement, with its wait for locks, is told to the log;
+    /// never, if `None`.
+    pub slow_statement: Option<Duration>,
     /// SQLite: an answered write is on disk. `false` is for tests and for
     /// imports that can be done again.
     pub durable: bool,
@@ -101,6 +105,7 @@ impl Default for Options {
             statement_timeout: Duration::from_secs(30),
             scan_timeout: Duration::from_secs(600),
             lock_timeout: Duration::from_secs(10),
+            slow_statement: Some(Duration::from_secs(1)),
             durable: true,
             application_name: "dealwright".to_owned(),
         }
@@ -434,10 +439,7 @@ impl<'a> Db<'a> {
         mut f: impl FnMut(&Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match self.session {
-            Session::Sqlite(session) => session.rows(sql, params, &mut |row| {
-                f(row)?;
-                Ok(ControlFlow::Continue(()))
-            }),
+            Session::Sqlite(session) => session.each(sql, params, &mut f),
             Session::Postgres(session) => session.each(sql, params, &mut f),
         }
     }

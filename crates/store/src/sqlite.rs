@@ -15,6 +15,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::migrate::{self, Migration};
+use crate::slow::Slow;
 use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx, Value};
 
 /// How many statements each connection keeps prepared.
@@ -35,6 +36,7 @@ pub(crate) struct Session {
     doomed: Cell<bool>,
     /// How many savepoints are open.
     depth: Cell<u32>,
+    slow: Slow,
 }
 
 impl Session {
@@ -78,14 +80,17 @@ impl Session {
             connection,
             doomed: Cell::new(false),
             depth: Cell::new(0),
+            slow: Slow::new(options.slow_statement),
         })
     }
 
     /// One of our own statements between those of the closures.
     fn control(&self, sql: &str) -> Result<(), Error> {
+        let watch = self.slow.watch();
         let run = || self.connection.prepare_cached(sql)?.execute([]);
-        run()
-            .map(drop)
+        let done = run();
+        watch.stop(sql);
+        done.map(drop)
             .map_err(|error| translate(&error, Some(&self.connection)))
     }
 
@@ -117,6 +122,36 @@ impl Session {
         params: &[Value],
         f: &mut EachRow<'_>,
     ) -> Result<(), Error> {
+        let mut watch = self.slow.watch();
+        let result = self.pass(sql, params, &mut |row| {
+            watch.rows += 1;
+            f(row)
+        });
+        watch.stop(sql);
+        result
+    }
+
+    /// As `rows`, for an `f` that may take its time, which is not the
+    /// statement's.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: &[Value],
+        f: &mut dyn FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut watch = self.slow.watch();
+        let result = self.pass(sql, params, &mut |row| {
+            watch.rows += 1;
+            watch.pause();
+            let done = f(row);
+            watch.resume();
+            done.map(ControlFlow::Continue)
+        });
+        watch.stop(sql);
+        result
+    }
+
+    fn pass(&self, sql: &str, params: &[Value], f: &mut EachRow<'_>) -> Result<(), Error> {
         let mut statement = self.prepare(sql, params)?;
         // A statement that writes must run to its end even if nobody wants its
         // further rows: only there are its foreign keys checked.
@@ -135,6 +170,14 @@ impl Session {
     }
 
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        let mut watch = self.slow.watch();
+        let result = self.change(sql, params);
+        watch.rows = *result.as_ref().unwrap_or(&0);
+        watch.stop(sql);
+        result
+    }
+
+    fn change(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
         let mut statement = self.prepare(sql, params)?;
         if statement.column_count() > 0 {
             let mut rows = statement.raw_query();
