@@ -205,6 +205,45 @@ on_both_engines! {
         }
     }
 
+    fn every_kind_of_answer_tells_a_browser_to_beware(server: &Server) {
+        let client = server.client();
+        let made = client.post("/opportunities", json!({"name": "<script>alert(1)</script>"})).expect(201);
+        let path = format!("/opportunities/{}", made.id());
+        let root = client.under("").without_key();
+        let too_large = format!(r#"{{"name":"{}"}}"#, "z".repeat(3 * 1024 * 1024));
+        let answers = [
+            made,
+            client.get(&path).expect(200),
+            client.get("/opportunities").expect(200),
+            client.raw("HEAD", &path, &[], b"").expect(200),
+            client.post("/opportunities/bulk-create", json!({"records": [{"name": 7}]})).expect(200),
+            client.delete(&path).expect(204),
+            post(&client, "{").expect(400),
+            client.without_key().get("/contacts").expect(401),
+            server.client_with(&["contacts:read"]).get("/opportunities").expect(403),
+            client.get(&path).expect(404),
+            client.get("/nothing").expect(404),
+            client.raw("PUT", "/opportunities", &[], b"").expect(405),
+            post(&client, &too_large).expect(413),
+            client.raw("POST", "/opportunities", &[("content-type", "text/html")], b"<b>").expect(415),
+            root.get("/healthz").expect(200),
+            root.get("/readyz").expect(200),
+            root.get("/api-index.json").expect(200),
+            root.get("/docs/opportunities/get-opportunities.md").expect(200),
+        ];
+        for answer in answers {
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("cache-control", "no-store"),
+                ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+                ("x-frame-options", "DENY"),
+                ("referrer-policy", "no-referrer"),
+            ] {
+                assert_eq!(answer.header(name), Some(value), "{name} of {} ({})", answer.request, answer.status);
+            }
+        }
+    }
+
     fn an_unknown_filter_value_is_refused_and_an_unknown_id_finds_nothing(server: &Server) {
         let client = server.client();
         Business::found(&client);

@@ -186,6 +186,11 @@ impl ApiError {
         )
     }
 
+    /// More requests are at work than may be.
+    pub(crate) fn overloaded() -> Self {
+        Self::unavailable("The server is at work on as many requests as it takes at once")
+    }
+
     fn unavailable(message: &str) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

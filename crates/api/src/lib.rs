@@ -9,6 +9,7 @@ mod auth;
 mod credits;
 mod envelope;
 mod error;
+mod metrics;
 mod once;
 pub mod operation;
 pub mod operations;
@@ -16,6 +17,7 @@ mod rate_limits;
 mod schemas;
 mod surfaces;
 
+pub use metrics::MetricsAccess;
 pub use rate_limits::RateLimit;
 pub use surfaces::PREFIXES;
-pub use surfaces::http::{Options, Service};
+pub use surfaces::http::{Connection, Options, Service};

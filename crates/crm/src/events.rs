@@ -3,7 +3,7 @@
 //! one without the other.
 
 use serde_json::{Map, Value as Json};
-use store::Tx;
+use store::{Db, Tx};
 use uuid::Uuid;
 
 use crate::audit::Entity;
@@ -94,6 +94,19 @@ pub(crate) fn emit(
         ],
     )?;
     Ok(())
+}
+
+/// How many events nothing has worked on yet, counted no further than `limit`.
+///
+/// # Errors
+/// The database's.
+pub fn waiting(db: &Db<'_>, limit: i64) -> Result<i64> {
+    let count = db.query_one(
+        "select count(*) from (select id from events limit $1) as counted",
+        &store::params![limit],
+        |row| row.get(0),
+    )?;
+    Ok(count)
 }
 
 /// What an update's event carries: the fields that changed and what they were.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
@@ -28,6 +29,15 @@ pub(crate) struct Configuration {
     #[arg(long, global = true, value_name = "NUMBER", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) database_connections: u16,
+    /// From how many milliseconds on a database statement is told to the log;
+    /// 0 for never
+    #[arg(
+        long,
+        global = true,
+        value_name = "MILLISECONDS",
+        default_value_t = 1000
+    )]
+    pub(crate) slow_statement_ms: u32,
     /// How log lines are written to the standard error
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
@@ -55,6 +65,10 @@ impl Configuration {
     pub(crate) fn store_options(&self) -> Options {
         Options {
             connections: self.database_connections.into(),
+            slow_statement: match self.slow_statement_ms {
+                0 => None,
+                limit => Some(Duration::from_millis(limit.into())),
+            },
             ..Options::default()
         }
     }

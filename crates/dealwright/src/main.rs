@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod demo;
 mod logs;
+mod server;
 
 use std::process::ExitCode;
 

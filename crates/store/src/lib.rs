@@ -40,6 +40,7 @@ mod error;
 mod migrate;
 mod postgres;
 mod row;
+mod slow;
 mod sqlite;
 mod tls;
 mod value;
@@ -87,6 +88,9 @@ pub struct Options {
     /// [`Error::Locked`], another process' on the SQLite file before
     /// [`Error::Unavailable`].
     pub lock_timeout: Duration,
+    /// From when on a statement, with its wait for locks, is told to the log;
+    /// never, if `None`.
+    pub slow_statement: Option<Duration>,
     /// SQLite: an answered write is on disk. `false` is for tests and for
     /// imports that can be done again.
     pub durable: bool,
@@ -102,13 +106,19 @@ impl Default for Options {
             statement_timeout: Duration::from_secs(30),
             scan_timeout: Duration::from_secs(600),
             lock_timeout: Duration::from_secs(10),
+            slow_statement: Some(Duration::from_secs(1)),
             durable: true,
             application_name: "dealwright".to_owned(),
         }
     }
 }
 
-/// What the store has done since it was opened.
+/// How many writes share a commit, in steps: a commit of at most that many, and
+/// more than the step before, is counted at its place in
+/// [`Stats::commits_by_size`].
+pub const COMMIT_SIZES: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/// What the store has done since it was opened, and what it is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Writes that were asked for and ended, well or not.
@@ -119,6 +129,16 @@ pub struct Stats {
     /// Writes that were run again: a deadlock or serialization failure on
     /// PostgreSQL, a failed group on SQLite.
     pub retries: u64,
+    /// Writes that were committed.
+    pub kept: u64,
+    /// Commits by how many writes shared them, in the steps of
+    /// [`COMMIT_SIZES`]. On PostgreSQL none is shared.
+    pub commits_by_size: [u64; COMMIT_SIZES.len()],
+    /// Writes that wait now for SQLite's writer. On PostgreSQL none does.
+    pub waiting: u64,
+    /// Connections at work now. On SQLite only those of [scans](Store::scan)
+    /// are known: a read is over before anyone could ask.
+    pub in_use: u64,
 }
 
 #[derive(Default)]
@@ -126,6 +146,8 @@ pub(crate) struct Counters {
     jobs: AtomicU64,
     commits: AtomicU64,
     retries: AtomicU64,
+    kept: AtomicU64,
+    commits_by_size: [AtomicU64; COMMIT_SIZES.len()],
 }
 
 impl Counters {
@@ -133,19 +155,32 @@ impl Counters {
         self.jobs.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn commit(&self) {
+    /// A commit of `kept` writes, at least one.
+    pub(crate) fn commit(&self, kept: u64) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        self.kept.fetch_add(kept, Ordering::Relaxed);
+        let step = COMMIT_SIZES.partition_point(|size| *size < kept);
+        if let Some(commits) = self.commits_by_size.get(step) {
+            commits.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn retry(&self) {
         self.retries.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn stats(&self) -> Stats {
+    /// What was counted; what the store is at, its engine knows.
+    pub(crate) fn stats(&self) -> Stats {
         Stats {
             jobs: self.jobs.load(Ordering::Relaxed),
             commits: self.commits.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
+            kept: self.kept.load(Ordering::Relaxed),
+            commits_by_size: self
+                .commits_by_size
+                .each_ref()
+                .map(|commits| commits.load(Ordering::Relaxed)),
+            ..Stats::default()
         }
     }
 }
@@ -296,12 +331,12 @@ impl Store {
             .collect())
     }
 
-    /// What the store has done since it was opened.
+    /// What the store has done since it was opened, and what it is at.
     #[must_use]
     pub fn stats(&self) -> Stats {
         match &self.backend {
-            Backend::Sqlite(database) => database.counters().stats(),
-            Backend::Postgres(database) => database.counters().stats(),
+            Backend::Sqlite(database) => database.stats(),
+            Backend::Postgres(database) => database.stats(),
         }
     }
 
@@ -405,10 +440,7 @@ impl<'a> Db<'a> {
         mut f: impl FnMut(&Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match self.session {
-            Session::Sqlite(session) => session.rows(sql, params, &mut |row| {
-                f(row)?;
-                Ok(ControlFlow::Continue(()))
-            }),
+            Session::Sqlite(session) => session.each(sql, params, &mut f),
             Session::Postgres(session) => session.each(sql, params, &mut f),
         }
     }

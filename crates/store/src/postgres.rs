@@ -24,9 +24,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::migrate::{self, Migration};
+use crate::slow::Slow;
 use crate::tls;
 use crate::{
-    Cell as Column, Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Tx, Value,
+    Cell as Column, Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx,
+    Value,
 };
 
 /// How many statements each connection keeps prepared.
@@ -69,6 +71,7 @@ pub(crate) struct Session {
     /// How many savepoints and how many cursors are open.
     savepoints: Cell<u32>,
     cursors: Cell<u32>,
+    slow: Slow,
 }
 
 impl Drop for Session {
@@ -114,6 +117,7 @@ impl Session {
         config: &Config,
         tls: Option<&MakeRustlsConnect>,
         setup: &str,
+        slow: Slow,
     ) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -146,6 +150,7 @@ impl Session {
             again: Cell::new(false),
             savepoints: Cell::new(0),
             cursors: Cell::new(0),
+            slow,
         };
         session
             .drive(session.client.batch_execute(setup))
@@ -253,13 +258,15 @@ impl Session {
         }
         self.pending.borrow_mut().push_str("commit");
         let pending = self.pending.take();
-        self.drive(self.client.batch_execute(&pending))
-            .map_err(|error| match self.failed(error) {
-                Error::Unavailable(reason) => Error::Unavailable(format!(
-                    "while committing, so it is unknown whether that has happened: {reason}"
-                )),
-                error => error,
-            })
+        let watch = self.slow.watch();
+        let done = self.drive(self.client.batch_execute(&pending));
+        watch.stop(&pending);
+        done.map_err(|error| match self.failed(error) {
+            Error::Unavailable(reason) => Error::Unavailable(format!(
+                "while committing, so it is unknown whether that has happened: {reason}"
+            )),
+            error => error,
+        })
     }
 
     /// Takes note of a failure and says it in our words.
@@ -379,10 +386,13 @@ impl Session {
         params: &[Value],
         f: &mut EachRow<'_>,
     ) -> Result<(), Error> {
+        let mut watch = self.slow.watch();
         let rows = self.run(sql, params, async |statement, values| {
             self.client.query(statement, values).await
-        })?;
-        for row in &rows {
+        });
+        watch.rows = rows.as_ref().map_or(0, Vec::len) as u64;
+        watch.stop(sql);
+        for row in &rows? {
             if f(&Row::postgres(row))? == ControlFlow::Break(()) {
                 break;
             }
@@ -391,9 +401,13 @@ impl Session {
     }
 
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
-        self.run(sql, params, async |statement, values| {
+        let mut watch = self.slow.watch();
+        let result = self.run(sql, params, async |statement, values| {
             self.client.execute(statement, values).await
-        })
+        });
+        watch.rows = *result.as_ref().unwrap_or(&0);
+        watch.stop(sql);
+        result
     }
 
     /// Through a cursor, so that `f` may run statements of its own.
@@ -406,7 +420,8 @@ impl Session {
         let cursor = self.cursors.get();
         let declare = format!("declare c{cursor} no scroll cursor for {sql}");
         let fetch = format!("fetch {FETCH} from c{cursor}");
-        let mut rows = self.run(&declare, params, async |statement, values| {
+        let mut watch = self.slow.watch();
+        let first = self.run(&declare, params, async |statement, values| {
             let (declared, rows) = tokio::join!(
                 biased;
                 self.client.execute(statement, values),
@@ -414,10 +429,19 @@ impl Session {
             );
             declared?;
             rows
-        })?;
+        });
+        watch.pause();
+        let mut rows = match first {
+            Ok(rows) => rows,
+            Err(error) => {
+                watch.stop(sql);
+                return Err(error);
+            }
+        };
         self.cursors.set(cursor + 1);
         let mut passed = || -> Result<(), Error> {
             loop {
+                watch.rows += rows.len() as u64;
                 for row in &rows {
                     f(&Row::postgres(row))?;
                 }
@@ -428,20 +452,22 @@ impl Session {
                     return Err(Error::Aborted);
                 }
                 let pending = self.pending.take();
-                rows = self
-                    .drive(async {
-                        let (sent, rows) = tokio::join!(
-                            biased;
-                            self.control(&pending),
-                            self.client.query_typed(&fetch, &[]),
-                        );
-                        sent?;
-                        rows
-                    })
-                    .map_err(|failure| self.failed(failure))?;
+                watch.resume();
+                let next = self.drive(async {
+                    let (sent, rows) = tokio::join!(
+                        biased;
+                        self.control(&pending),
+                        self.client.query_typed(&fetch, &[]),
+                    );
+                    sent?;
+                    rows
+                });
+                watch.pause();
+                rows = next.map_err(|failure| self.failed(failure))?;
             }
         };
         let result = passed();
+        watch.stop(sql);
         self.cursors.set(cursor);
         if !self.doomed.get() {
             let _ = write!(self.pending.borrow_mut(), "close c{cursor};");
@@ -843,8 +869,17 @@ impl Database {
         Ok(database)
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.pool.counters
+    pub(crate) fn stats(&self) -> Stats {
+        let all = self.pool.options.connections.max(1);
+        // None are free once it is closed, and none at work.
+        let in_use = match self.pool.free.is_closed() {
+            true => 0,
+            false => all - self.pool.free.available_permits(),
+        };
+        Stats {
+            in_use: in_use as u64,
+            ..self.pool.counters.stats()
+        }
     }
 
     pub(crate) async fn read<T, E>(
@@ -890,7 +925,7 @@ impl Database {
                     }
                 };
                 if result.is_ok() {
-                    pool.counters.commit();
+                    pool.counters.commit(1);
                 }
                 if !session.again.get() || tries == TRIES {
                     pool.counters.job();
@@ -917,6 +952,8 @@ impl Database {
                 pool.tls.as_ref(),
                 "set client_min_messages = warning; set timezone = 'UTC';
                  set statement_timeout = 0; set lock_timeout = 0",
+                // Those of a migration may take their time.
+                Slow::new(None),
             )?;
             migrate(&session, migrations)
         })
@@ -983,7 +1020,14 @@ impl Pool {
             match idle {
                 Some(session) if session.is_alive() => return Ok(session),
                 Some(_) => {}
-                None => return Session::connect(&self.config, self.tls.as_ref(), &self.setup),
+                None => {
+                    return Session::connect(
+                        &self.config,
+                        self.tls.as_ref(),
+                        &self.setup,
+                        Slow::new(self.options.slow_statement),
+                    );
+                }
             }
         }
     }

@@ -15,7 +15,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::migrate::{self, Migration};
-use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Tx, Value};
+use crate::slow::Slow;
+use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx, Value};
 
 /// How many statements each connection keeps prepared.
 const STATEMENTS: usize = 256;
@@ -35,6 +36,7 @@ pub(crate) struct Session {
     doomed: Cell<bool>,
     /// How many savepoints are open.
     depth: Cell<u32>,
+    slow: Slow,
 }
 
 impl Session {
@@ -78,14 +80,17 @@ impl Session {
             connection,
             doomed: Cell::new(false),
             depth: Cell::new(0),
+            slow: Slow::new(options.slow_statement),
         })
     }
 
     /// One of our own statements between those of the closures.
     fn control(&self, sql: &str) -> Result<(), Error> {
+        let watch = self.slow.watch();
         let run = || self.connection.prepare_cached(sql)?.execute([]);
-        run()
-            .map(drop)
+        let done = run();
+        watch.stop(sql);
+        done.map(drop)
             .map_err(|error| translate(&error, Some(&self.connection)))
     }
 
@@ -117,6 +122,36 @@ impl Session {
         params: &[Value],
         f: &mut EachRow<'_>,
     ) -> Result<(), Error> {
+        let mut watch = self.slow.watch();
+        let result = self.pass(sql, params, &mut |row| {
+            watch.rows += 1;
+            f(row)
+        });
+        watch.stop(sql);
+        result
+    }
+
+    /// As `rows`, for an `f` that may take its time, which is not the
+    /// statement's.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: &[Value],
+        f: &mut dyn FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut watch = self.slow.watch();
+        let result = self.pass(sql, params, &mut |row| {
+            watch.rows += 1;
+            watch.pause();
+            let done = f(row);
+            watch.resume();
+            done.map(ControlFlow::Continue)
+        });
+        watch.stop(sql);
+        result
+    }
+
+    fn pass(&self, sql: &str, params: &[Value], f: &mut EachRow<'_>) -> Result<(), Error> {
         let mut statement = self.prepare(sql, params)?;
         // A statement that writes must run to its end even if nobody wants its
         // further rows: only there are its foreign keys checked.
@@ -135,6 +170,14 @@ impl Session {
     }
 
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
+        let mut watch = self.slow.watch();
+        let result = self.change(sql, params);
+        watch.rows = *result.as_ref().unwrap_or(&0);
+        watch.stop(sql);
+        result
+    }
+
+    fn change(&self, sql: &str, params: &[Value]) -> Result<u64, Error> {
         let mut statement = self.prepare(sql, params)?;
         if statement.column_count() > 0 {
             let mut rows = statement.raw_query();
@@ -373,15 +416,21 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
-            scans: Semaphore::new(2 * options.connections.max(1)),
+            scans: Semaphore::new(scans(&options)),
             options,
             writer,
             counters,
         })
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+    pub(crate) fn stats(&self) -> Stats {
+        let scans = scans(&self.options) - self.scans.available_permits();
+        let waiting = self.writer.max_capacity() - self.writer.capacity();
+        Stats {
+            waiting: waiting as u64,
+            in_use: scans as u64,
+            ..self.counters.stats()
+        }
     }
 
     fn readers(&self) -> MutexGuard<'_, Option<Vec<Session>>> {
@@ -488,6 +537,11 @@ impl Database {
             let _ = closed.await;
         }
     }
+}
+
+/// How many scans may run at once.
+fn scans(options: &Options) -> usize {
+    2 * options.connections.max(1)
 }
 
 fn closed() -> Error {
@@ -655,7 +709,7 @@ impl Writer {
         }
         let started = Instant::now();
         let mut jobs = Vec::new();
-        let mut kept = 0_usize;
+        let mut kept = 0_u64;
         let mut next = Some(first);
         let mut lost = false;
         while let Some(mut job) = next.take() {
@@ -663,7 +717,7 @@ impl Writer {
                 self.counters.job();
             } else {
                 match self.run_in_savepoint(&mut *job) {
-                    Some(keep) => kept += usize::from(keep),
+                    Some(keep) => kept += u64::from(keep),
                     None => lost = true,
                 }
                 jobs.push(job);
@@ -689,7 +743,7 @@ impl Writer {
         if lost {
             self.one_by_one(&mut jobs);
         } else if kept > 0 {
-            self.counters.commit();
+            self.counters.commit(kept);
         }
         for job in jobs {
             self.counters.job();
@@ -725,7 +779,7 @@ impl Writer {
             let keep = job.run(&self.session);
             if keep {
                 match self.session.control("commit") {
-                    Ok(()) => self.counters.commit(),
+                    Ok(()) => self.counters.commit(1),
                     Err(error) => job.fail(error),
                 }
             }

@@ -53,7 +53,8 @@ pub(crate) async fn read(
 async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ApiError::invalid_body("The body ended too early"))?;
+        let frame =
+            frame.map_err(|_| ApiError::invalid_body("The body broke off or came too slowly"))?;
         if let Some(data) = frame.data_ref() {
             if bytes.len() + data.len() > limit {
                 return Err(ApiError::body_too_large(limit));

@@ -1,11 +1,10 @@
 //! The HTTP surface: a request goes in, a response comes out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use crm::idempotency::{self, Key, Outcome, Request};
@@ -13,6 +12,7 @@ use crm::input::Fields;
 use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
 use store::Store;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
@@ -21,6 +21,7 @@ use crate::auth::{self, Authenticator};
 use crate::credits::Meter;
 use crate::envelope::Meta;
 use crate::error::ApiError;
+use crate::metrics::{Metrics, MetricsAccess};
 use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
@@ -28,7 +29,30 @@ use crate::rate_limits::{RateLimit, RateLimits, Standing};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
+
+/// What every answer says to a browser that shows it: take it for nothing but
+/// what its content type says, keep no copy, run nothing that may stand in it,
+/// put it into no page of another's, and tell no one where a link was found.
+const PRECAUTIONS: [(HeaderName, HeaderValue); 5] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    // For browsers from before `frame-ancestors`.
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+];
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -41,6 +65,10 @@ pub struct Options {
     pub enforce_credits: bool,
     /// How fast each API key may call; none for as fast as it can.
     pub rate_limit: Option<RateLimit>,
+    /// How many requests are worked on at once; further ones are refused.
+    pub max_requests: usize,
+    /// Who may see `/metrics`.
+    pub metrics: MetricsAccess,
 }
 
 /// The API over one database.
@@ -52,6 +80,11 @@ pub struct Service {
     meter: Meter,
     enforce_credits: bool,
     rate_limits: Option<RateLimits>,
+    /// One permit for each request that may be at work.
+    places: Semaphore,
+    max_requests: usize,
+    metrics: Metrics,
+    metrics_access: MetricsAccess,
     ids: Ids,
     catalog: Vec<u8>,
 }
@@ -105,6 +138,10 @@ impl Service {
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
             rate_limits: options.rate_limit.map(RateLimits::new),
+            places: Semaphore::new(options.max_requests),
+            max_requests: options.max_requests,
+            metrics: Metrics::new(store.clone()),
+            metrics_access: options.metrics,
             ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
@@ -112,9 +149,13 @@ impl Service {
         })
     }
 
-    /// The service as the HTTP library runs it.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new().fallback(handle).with_state(self.clone())
+    /// A client at this address has connected.
+    pub fn connect(self: &Arc<Self>, peer: IpAddr) -> Connection {
+        self.metrics.connected();
+        Connection {
+            service: self.clone(),
+            peer,
+        }
     }
 
     /// Writes down what has been counted in memory: credits, and when keys were
@@ -148,9 +189,16 @@ impl Service {
         head: &Parts,
         body: &mut Body,
         request_id: &str,
+        peer: IpAddr,
     ) -> (Answered, &'static str) {
         let path = head.uri.path();
         let (endpoint, ids) = match self.routes.find(&head.method, path) {
+            // Whoever may not see it is not told that it is there.
+            Found::Endpoint(Endpoint::Metrics, _)
+                if !self.metrics_access.allows(peer, &head.headers) =>
+            {
+                return (ApiError::no_route(path).into(), "");
+            }
             Found::Endpoint(endpoint, ids) => (endpoint, ids),
             Found::OtherMethods(allowed) => {
                 let error = ApiError::method_not_allowed(head.method.as_str(), &allowed);
@@ -158,26 +206,48 @@ impl Service {
             }
             Found::Nothing => return (ApiError::no_route(path).into(), ""),
         };
-        match endpoint {
-            Endpoint::Operation(index) => {
-                let operation = &self.operations[index];
-                let answered = self
-                    .call(operation, &ids, head, body, request_id)
-                    .await
-                    .unwrap_or_else(Answered::from);
-                (answered, operation.path)
-            }
+        let route = self.route(endpoint);
+        // Beyond what can be done at once, refusing quickly keeps the answers of
+        // the others quick. Probes are answered still: a server that is busy
+        // is not to be taken for a dead one.
+        let place = match endpoint {
+            Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => None,
+            _ => Some(self.places.try_acquire()),
+        };
+        if let Some(Err(_)) = place {
+            self.metrics.refused();
+            return (ApiError::overloaded().into(), route);
+        }
+        let answered = match endpoint {
+            Endpoint::Operation(index) => self
+                .call(&self.operations[index], &ids, head, body, request_id)
+                .await
+                .unwrap_or_else(Answered::from),
             Endpoint::Reference(index) => {
                 let page = reference::render(&self.operations[index]);
-                let answered = Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes());
-                (answered, "/docs")
+                Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
             }
-            Endpoint::Catalog => {
-                let answered = Answered::json(StatusCode::OK, self.catalog.clone());
-                (answered, "/api-index.json")
+            Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
+            Endpoint::Health => state(StatusCode::OK, "ok"),
+            Endpoint::Ready => self.readiness().await,
+            Endpoint::Metrics => {
+                let at_work = self.max_requests - self.places.available_permits();
+                let page = self.metrics.render(at_work).await;
+                Answered::new(StatusCode::OK, METRICS, page.into_bytes())
             }
-            Endpoint::Health => (state(StatusCode::OK, "ok"), "/healthz"),
-            Endpoint::Ready => (self.readiness().await, "/readyz"),
+        };
+        (answered, route)
+    }
+
+    /// How an endpoint is called in the log: never as a client wrote its path.
+    fn route(&self, endpoint: Endpoint) -> &'static str {
+        match endpoint {
+            Endpoint::Operation(index) => self.operations[index].path,
+            Endpoint::Reference(_) => "/docs",
+            Endpoint::Catalog => "/api-index.json",
+            Endpoint::Health => "/healthz",
+            Endpoint::Ready => "/readyz",
+            Endpoint::Metrics => "/metrics",
         }
     }
 
@@ -350,30 +420,52 @@ fn state(status: StatusCode, said: &str) -> Answered {
     Answered::json(status, body.to_string().into_bytes())
 }
 
-async fn handle(
-    State(service): State<Arc<Service>>,
-    request: http::Request<Body>,
-) -> Response<Body> {
-    let started = Instant::now();
-    let request_id = request_id(request.headers());
-    let (head, mut body) = request.into_parts();
-    let (answered, route) = service.answer(&head, &mut body, &request_id).await;
-    body::drain(body).await;
-    tracing::info!(
-        request_id,
-        method = %head.method,
-        route,
-        status = answered.status.as_u16(),
-        duration_ms = started.elapsed().as_micros() as f64 / 1000.0,
-        "request"
-    );
-    respond(answered, &request_id)
+/// A client's connection.
+pub struct Connection {
+    service: Arc<Service>,
+    peer: IpAddr,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.service.metrics.disconnected();
+    }
+}
+
+impl Connection {
+    /// Answers a request that came on it.
+    pub async fn answer(&self, request: http::Request<Body>) -> Response<Body> {
+        let started = Instant::now();
+        let request_id = request_id(request.headers());
+        let (head, mut body) = request.into_parts();
+        let service = &self.service;
+        let (answered, route) = service
+            .answer(&head, &mut body, &request_id, self.peer)
+            .await;
+        // Whoever is told to come back later is told at once. What else gives
+        // this status has read the body.
+        if answered.status != StatusCode::SERVICE_UNAVAILABLE {
+            body::drain(body).await;
+        }
+        let (status, took) = (answered.status, started.elapsed());
+        service.metrics.answered(&head.method, route, status, took);
+        tracing::info!(
+            request_id,
+            method = %head.method,
+            route,
+            status = status.as_u16(),
+            duration_ms = took.as_micros() as f64 / 1000.0,
+            "request"
+        );
+        respond(answered, &request_id)
+    }
 }
 
 fn respond(answered: Answered, request_id: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answered.status;
     let headers = response.headers_mut();
+    headers.extend(PRECAUTIONS);
     for (name, value) in answered.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);

@@ -21,6 +21,8 @@ pub(crate) enum Endpoint {
     Health,
     /// Whether it can serve.
     Ready,
+    /// What the server counts about itself.
+    Metrics,
 }
 
 /// All routes.
@@ -67,6 +69,7 @@ impl Routes {
         }
         add("/healthz".to_owned(), Method::GET, Endpoint::Health);
         add("/readyz".to_owned(), Method::GET, Endpoint::Ready);
+        add("/metrics".to_owned(), Method::GET, Endpoint::Metrics);
 
         let mut router = Router::new();
         for (route, endpoints) in routes {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{RateLimit, Service};
-use axum::serve::ListenerExt as _;
+use api::{MetricsAccess, RateLimit, Service};
+use clap::ValueEnum;
 use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
 use crm::record::New;
 use crm::scopes::Scopes;
@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, open_migrated};
 use crate::config::Configuration;
+use crate::server::{self, Limits};
 
 /// How often what is counted in memory is written down.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -50,6 +51,23 @@ pub(crate) struct ServeOptions {
     /// is a rate limit; by default as many as in a second
     #[arg(long, value_name = "REQUESTS")]
     rate_limit_burst: Option<NonZeroU32>,
+    /// How many requests are worked on at once; further ones are refused with
+    /// 503, to be sent again
+    #[arg(long, value_name = "NUMBER", default_value_t = 512)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_requests: u32,
+    /// How many connections are open at once; further ones wait until one ends
+    #[arg(long, value_name = "NUMBER", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// How long a client may take to send a request or to take an answer, and
+    /// how long a connection may be idle
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    client_timeout: u32,
+    /// Who may see the metrics at /metrics
+    #[arg(long, value_enum, default_value_t = Metrics::Local)]
+    metrics: Metrics,
 }
 
 impl ServeOptions {
@@ -58,6 +76,27 @@ impl ServeOptions {
             per_second,
             burst: self.rate_limit_burst.unwrap_or(per_second),
         })
+    }
+}
+
+/// Who may see the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Metrics {
+    /// Programs on this machine, unless a proxy has forwarded their requests
+    Local,
+    /// Whoever reaches the server
+    Public,
+    /// Nobody
+    Off,
+}
+
+impl From<Metrics> for MetricsAccess {
+    fn from(metrics: Metrics) -> Self {
+        match metrics {
+            Metrics::Local => Self::Local,
+            Metrics::Public => Self::Public,
+            Metrics::Off => Self::Off,
+        }
     }
 }
 
@@ -84,6 +123,8 @@ pub(crate) async fn run(
             monthly_credits: options.monthly_credits,
             enforce_credits: options.enforce_credits,
             rate_limit: options.rate_limit(),
+            max_requests: options.max_requests as usize,
+            metrics: options.metrics.into(),
         },
     );
     if let Some(key) = key {
@@ -95,25 +136,22 @@ pub(crate) async fn run(
     );
 
     let flushing = tokio::spawn(flush_regularly(service.clone()));
-    // What answers in one piece must not wait for more to come.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection is gone already");
-        }
-    });
+    let limits = Limits {
+        connections: options.max_connections as usize,
+        client_timeout: Duration::from_secs(options.client_timeout.into()),
+    };
     let (begin_drain, drain) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+    let mut serving = tokio::spawn(server::serve(listener, service.clone(), limits, async {
         // An error means that the sender is gone, which is as good a reason.
         let _ = drain.await;
-    });
-    let mut serving = tokio::spawn(serving.into_future());
+    }));
     tokio::select! {
-        ended = &mut serving => ended??,
+        ended = &mut serving => ended?,
         () = signals.next() => {
             tracing::info!("draining: no new connections, requests at work are finished");
             let _ = begin_drain.send(());
             tokio::select! {
-                ended = &mut serving => ended??,
+                ended = &mut serving => ended?,
                 () = signals.next() => {
                     tracing::warn!("ended at once, by a second signal");
                     return Ok(ExitCode::FAILURE);

@@ -488,6 +488,9 @@ on_both_engines! {
             Engine::Sqlite => assert!(stats.commits < stats.jobs / 4, "{stats:?}"),
             Engine::Postgres => assert!(stats.commits >= 181, "{stats:?}"),
         }
+        assert_eq!(stats.commits_by_size.iter().sum::<u64>(), stats.commits, "{stats:?}");
+        assert!(stats.kept >= 181 && stats.kept <= stats.jobs, "{stats:?}");
+        assert_eq!((stats.waiting, stats.in_use), (0, 0), "{stats:?}");
     }
 
     async fn a_caller_that_goes_away_harms_nobody(home: with_notes) {

@@ -1,0 +1,183 @@
+//! More than the server takes at once, and clients that take their time.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Server, assert_error, eventually};
+
+/// A connection on which a test says exactly what it wants.
+struct Line(TcpStream);
+
+impl Line {
+    fn to(server: &Server) -> Line {
+        let stream = TcpStream::connect(server.address()).expect("a connection");
+        // A server that never answers fails the test rather than hanging it.
+        let patience = Some(Duration::from_secs(30));
+        stream.set_read_timeout(patience).expect("a timeout");
+        Line(stream)
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0
+            .write_all(text.as_bytes())
+            .expect("the server takes it");
+    }
+
+    /// Everything until the server closes the connection.
+    fn hear_all(&mut self) -> String {
+        let mut heard = Vec::new();
+        match self.0.read_to_end(&mut heard) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("the server neither answers nor closes the connection")
+            }
+            // Closed, or reset while something lay unread.
+            _ => String::from_utf8_lossy(&heard).into_owned(),
+        }
+    }
+
+    /// What has come, if anything has come at all.
+    fn hear_some(&mut self) -> Option<String> {
+        let mut heard = [0; 16 * 1024];
+        match self.0.read(&mut heard) {
+            Ok(0) | Err(_) => None,
+            Ok(bytes) => Some(String::from_utf8_lossy(&heard[..bytes]).into_owned()),
+        }
+    }
+}
+
+/// A request that makes an opportunity, in two halves of which the second is
+/// the end of its body.
+fn create_in_halves(server: &Server, name: &str) -> (String, String) {
+    let body = json!({ "name": name }).to_string();
+    let (first, second) = body.split_at(body.len() / 2);
+    let head = format!(
+        "POST /v1/opportunities HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        server.key(),
+        body.len(),
+    );
+    (format!("{head}{first}"), second.to_owned())
+}
+
+const PROBE: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+on_both_engines! {
+    fn what_is_too_much_is_refused_and_what_was_taken_succeeds(server: &Server) {
+        let server = server.another(&["--max-requests", "2"]);
+        let client = server.client();
+        let mut held: Vec<_> = ["Fence", "Gate"]
+            .into_iter()
+            .map(|name| {
+                let (first, second) = create_in_halves(&server, name);
+                let mut line = Line::to(&server);
+                line.say(&first);
+                (line, second)
+            })
+            .collect();
+
+        let refused = eventually("both places are taken", || {
+            Some(client.get("/opportunities")).filter(|answer| answer.status != 200)
+        });
+        assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+        // Refused before anything of it was looked at.
+        client.without_key().get("/opportunities").expect(503);
+        client.under("").get("/healthz").expect(200);
+        client.under("").get("/readyz").expect(200);
+
+        for (line, second) in &mut held {
+            line.say(second);
+            let heard = line.hear_all();
+            assert!(heard.starts_with("HTTP/1.1 201 "), "{heard}");
+        }
+        assert_eq!(client.get("/opportunities").expect(200).ids().len(), 2);
+    }
+
+    fn whoever_has_sent_half_a_request_and_no_more_is_dropped(server: &Server) {
+        let server = server.another(&["--client-timeout", "1"]);
+        let (first, _) = create_in_halves(&server, "Fence");
+        let half_a_header = &PROBE[..PROBE.len() / 2];
+        let mut lines: Vec<_> = ["", half_a_header, &first]
+            .into_iter()
+            .map(|said| {
+                let mut line = Line::to(&server);
+                line.say(said);
+                line
+            })
+            .collect();
+        let heard: Vec<_> = lines.iter_mut().map(Line::hear_all).collect();
+        assert_eq!((heard[0].as_str(), heard[1].as_str()), ("", ""));
+        assert!(heard[2].starts_with("HTTP/1.1 400 "), "{}", heard[2]);
+        assert_eq!(server.client().get("/opportunities").expect(200).ids().len(), 0);
+    }
+
+    fn a_client_that_trickles_its_body_is_dropped(server: &Server) {
+        let server = server.another(&["--client-timeout", "1"]);
+        let mut line = Line::to(&server);
+        let (first, _) = create_in_halves(&server, &"Fence".repeat(1000));
+        let (head, _) = first.split_once("Fence").expect("a name");
+        line.say(head);
+        // Never quiet for as long as the timeout, and never done.
+        eventually("the server has closed the connection", || {
+            std::thread::sleep(Duration::from_millis(100));
+            line.0.write_all(b"z").err()
+        });
+    }
+
+    fn a_client_that_does_not_read_is_dropped(server: &Server) {
+        let server = server.another(&["--client-timeout", "1", "--max-connections", "1"]);
+        let mut line = Line::to(&server);
+        let catalog = "GET /api-index.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        // Far more than all buffers on the way can hold.
+        line.say(&catalog.repeat(500));
+        // The only place is free again once that one has lost it.
+        server.client().under("").get("/healthz").expect(200);
+    }
+
+    fn connections_beyond_the_limit_wait_until_one_ends(server: &Server) {
+        let server = server.another(&["--max-connections", "2"]);
+        let mut open = [Line::to(&server), Line::to(&server)];
+        for line in &mut open {
+            line.say(PROBE);
+            assert!(line.hear_some().is_some_and(|heard| heard.starts_with("HTTP/1.1 200 ")));
+        }
+        let mut further = Line::to(&server);
+        further.say(PROBE);
+        further.0.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        assert_eq!(further.hear_some(), None);
+
+        let [one, _other] = open;
+        drop(one);
+        let heard = eventually("there is a place", || further.hear_some());
+        assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");
+    }
+
+    fn a_request_that_had_begun_is_answered_when_the_server_is_asked_to_end(server: &Server) {
+        let (first, second) = create_in_halves(server, "Fence");
+        let mut idle = Line::to(server);
+        idle.say(PROBE);
+        assert!(idle.hear_some().is_some());
+        let mut begun = Line::to(server);
+        begun.say(&first);
+        // Taken in turn: when a later one has been answered, this one is in.
+        server.client().get("/opportunities").expect(200);
+
+        std::thread::scope(|scope| {
+            let ending = scope.spawn(|| server.terminate());
+            eventually("no further connection is taken", || {
+                TcpStream::connect(server.address()).err()
+            });
+            begun.say(&second);
+            let heard = begun.hear_all();
+            assert!(heard.starts_with("HTTP/1.1 201 "), "{heard}");
+            assert!(ending.join().expect("its end").success());
+        });
+        assert_eq!(idle.hear_all(), "");
+        server.start_again();
+        assert_eq!(server.client().get("/opportunities").expect(200).ids().len(), 1);
+    }
+}
