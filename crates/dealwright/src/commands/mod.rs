@@ -1,8 +1,12 @@
 //! The commands of the binary, one file each.
 
 mod api_key;
+mod backup;
 mod check;
+mod copy;
 mod migrate;
+mod new_file;
+mod restore;
 mod serve;
 mod workspace;
 
@@ -30,6 +34,12 @@ pub(crate) enum Command {
     Migrate,
     /// Tries the configuration and the database, and reports
     Check,
+    /// Writes everything in the database into one file, while it is served
+    Backup(backup::BackupOptions),
+    /// Makes the database from a backup
+    Restore(restore::RestoreOptions),
+    /// Moves everything from one database into another
+    Copy(copy::CopyOptions),
     /// Makes, lists and revokes API keys
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
@@ -47,6 +57,9 @@ pub(crate) async fn run(
         Command::Serve(options) => return serve::run(configuration, options).await,
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
+        Command::Backup(options) => backup::run(configuration, options).await?,
+        Command::Restore(options) => restore::run(configuration, options).await?,
+        Command::Copy(options) => copy::run(configuration, options).await?,
         Command::ApiKey(command) => api_key::run(configuration, command).await?,
         Command::Workspace(command) => workspace::run(configuration, command).await?,
     }
