@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::vec;
 
+use uuid::Uuid;
+
 use crate::{Db, Engine, Error, Row, Store, Tx, Value, blocking, sqlite};
 
 /// How many rows travel together, and how many such parcels may wait.
@@ -310,7 +312,7 @@ impl Kind {
             Self::Bool => row.get::<Option<bool>>(index)?.into(),
             Self::Int => row.get::<Option<i64>>(index)?.into(),
             Self::Text => row.get::<Option<String>>(index)?.into(),
-            Self::Uuid => row.get::<Option<uuid::Uuid>>(index)?.into(),
+            Self::Uuid => row.get::<Option<Uuid>>(index)?.into(),
             Self::Timestamp => row.get::<Option<jiff::Timestamp>>(index)?.into(),
             Self::Date => row.get::<Option<jiff::civil::Date>>(index)?.into(),
             Self::Json => row.get::<Option<serde_json::Value>>(index)?.into(),
@@ -564,7 +566,11 @@ impl Table {
             Value::Uuid(value) => value.to_string(),
             Value::Timestamp(value) => value.to_string(),
             Value::Date(value) => value.to_string(),
-            Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            // Between two SQLite files an id looks like this.
+            Value::Bytes(bytes) => match Uuid::from_slice(bytes) {
+                Ok(id) => id.to_string(),
+                Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            },
             other => format!("{other:?}"),
         });
         values.collect::<Vec<_>>().join(", ")
