@@ -91,7 +91,7 @@ fn unusual_business(client: &Client) -> Business {
     let deep = (0..60).fold(json!("🪜"), |below, _| json!({ "b": [below], "a": null }));
     let records = [
         json!({"name": "Zoë's 🏡 \"fence\" \\ 漢字\n\tО́льга"}),
-        json!({"name": "Largest", "value": 900_000_000_000_000.25, "tags": ["🪵", "a \"b\""]}),
+        json!({"name": "Largest", "value": 12_345_678_901.25, "tags": ["🪵", "a \"b\""]}),
         json!({"name": "Least", "value": -0.0001, "expected_close_date": "0001-01-01"}),
         json!({"name": "Deep", "metadata": {
             "z": deep, "a": 12_345_678_901_234_567_890_u64, "": "", "float": 0.1, "list": [1, -2, null],
