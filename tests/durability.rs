@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::fixtures::default_pipeline;
+use crate::fixtures::{all_opportunities, default_pipeline};
 use crate::harness::{Client, Server, eventually};
 
 /// How many records each bulk call makes.
@@ -44,23 +44,6 @@ fn create_until_it_dies(client: &Client, stage: &str, told: &Acknowledged, next:
     }
 }
 
-/// Every opportunity there is.
-fn all(client: &Client) -> Vec<Value> {
-    let mut all = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = client
-            .get(&format!("/opportunities?limit=100{cursor}"))
-            .expect(200)
-            .json();
-        all.extend(page["data"].as_array().expect("records").iter().cloned());
-        match page["pagination"]["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return all,
-        }
-    }
-}
-
 fn kill_in_a_stream_of_creates(
     server: &Server,
     round: usize,
@@ -92,7 +75,7 @@ on_both_engines! {
             kill_in_a_stream_of_creates(server, round, &told, &next);
         }
         let client = server.client();
-        let found = all(&client);
+        let found = all_opportunities(&client);
         let (singles, bulks) = (told.singles.lock().expect("a lock"), told.bulks.lock().expect("a lock"));
         for id in singles.iter() {
             assert!(found.iter().any(|one| one["id"] == *id), "{id} was answered and is gone");
@@ -134,6 +117,6 @@ on_both_engines! {
             assert!(server.terminate().success());
         });
         server.start_again();
-        assert_eq!(all(&client).len(), 100 * answered.load(Ordering::Relaxed));
+        assert_eq!(all_opportunities(&client).len(), 100 * answered.load(Ordering::Relaxed));
     }
 }

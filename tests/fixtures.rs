@@ -158,6 +158,24 @@ pub(crate) fn create(client: &Client, path: &str, body: Value) -> String {
     client.post(path, body).expect(201).id()
 }
 
+/// Every opportunity there is.
+#[track_caller]
+pub(crate) fn all_opportunities(client: &Client) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client
+            .get(&format!("/opportunities?limit=100{cursor}"))
+            .expect(200)
+            .json();
+        all.extend(page["data"].as_array().expect("records").iter().cloned());
+        match page["pagination"]["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
+
 /// The record as it is now.
 #[track_caller]
 pub(crate) fn read(client: &Client, path: &str, id: &str) -> Value {

@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod backup;
 mod bulk;
 mod cards;
 mod companies;

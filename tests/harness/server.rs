@@ -128,6 +128,15 @@ impl Server {
             .collect()
     }
 
+    /// A new installation that was not started yet, for what a command puts
+    /// there. [`Server::start_again`] serves it; its clients have this key.
+    pub(crate) fn not_started(engine: Engine, key: &str) -> Server {
+        let installation = Arc::new(Installation::new(engine));
+        let mut server = Server::stopped(engine, installation, "server", &[]);
+        key.clone_into(&mut server.key);
+        server
+    }
+
     /// A second server on the same data.
     pub(crate) fn another(&self, options: &[&str]) -> Server {
         // Its own files: a server may still write to the ones it had.
@@ -174,6 +183,14 @@ impl Server {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.installation.data_dir()
+    }
+
+    /// Where its database is, as `dealwright copy` takes it.
+    pub(crate) fn database(&self) -> String {
+        match self.database_url() {
+            Some(url) => url,
+            None => self.data_dir().display().to_string(),
+        }
     }
 
     /// The URL of its PostgreSQL database.

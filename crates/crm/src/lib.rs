@@ -51,4 +51,4 @@ pub mod workspaces;
 
 pub use caller::{Actor, ActorKind, Caller, Ids};
 pub use error::{Error, Problem, Problems, Result};
-pub use migrations::MIGRATIONS;
+pub use migrations::{DERIVED, MIGRATIONS};

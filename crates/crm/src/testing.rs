@@ -273,15 +273,14 @@ pub(crate) fn attempt<T>(tx: &mut Tx<'_>, call: impl FnOnce(&mut Tx<'_>) -> Resu
     outcome(tx.savepoint(call))
 }
 
-/// A database with a [`Desk`], which goes away with this.
-pub(crate) struct World {
+/// A database without tables, which goes away with this.
+pub(crate) struct Blank {
     pub(crate) store: Store,
-    pub(crate) desk: Desk,
     _folder: Option<tempfile::TempDir>,
     _database: Option<Database>,
 }
 
-impl World {
+impl Blank {
     pub(crate) async fn new(engine: Engine) -> Self {
         let (target, folder, database) = match engine {
             Engine::Sqlite => {
@@ -298,14 +297,31 @@ impl World {
             durable: false,
             ..Options::default()
         };
-        let store = Store::open(&target, options).await.unwrap();
+        Self {
+            store: Store::open(&target, options).await.unwrap(),
+            _folder: folder,
+            _database: database,
+        }
+    }
+}
+
+/// A database with a [`Desk`], which goes away with this.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) desk: Desk,
+    _blank: Blank,
+}
+
+impl World {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        let blank = Blank::new(engine).await;
+        let store = blank.store.clone();
         store.migrate(MIGRATIONS).await.unwrap();
         let desk = store.write(Desk::found).await.unwrap();
         Self {
             store,
             desk,
-            _folder: folder,
-            _database: database,
+            _blank: blank,
         }
     }
 

@@ -10,6 +10,26 @@ use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
 use store::{Options, Target};
 
+/// The SQLite database in a data folder.
+const DATABASE_FILE: &str = "dealwright.db";
+
+/// Which database a URL or path means: `postgres://…`; `sqlite:PATH` or PATH, a
+/// file that is there or is called like one (`….db`), else a data folder.
+pub(crate) fn target_of(url: &str) -> Target {
+    if ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Target::Postgres(url.to_owned());
+    }
+    let path = Path::new(url.strip_prefix("sqlite:").unwrap_or(url));
+    let is_file = path.is_file() || (!path.is_dir() && path.extension().is_some());
+    Target::Sqlite(match is_file {
+        true => path.to_owned(),
+        false => path.join(DATABASE_FILE),
+    })
+}
+
 /// The options that every command has. Not `Debug`: the database's URL holds a
 /// password.
 #[derive(clap::Args)]
@@ -57,7 +77,7 @@ impl Configuration {
     pub(crate) fn target(&self) -> Target {
         match &self.database_url {
             Some(url) => Target::Postgres(url.clone()),
-            None => Target::Sqlite(self.data_dir.join("dealwright.db")),
+            None => Target::Sqlite(self.data_dir.join(DATABASE_FILE)),
         }
     }
 

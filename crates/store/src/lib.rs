@@ -43,10 +43,11 @@ mod row;
 mod slow;
 mod sqlite;
 mod tls;
+pub mod transfer;
 mod value;
 
 use std::ops::{ControlFlow, Deref};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -206,13 +207,26 @@ impl Store {
     pub async fn open(target: &Target, options: Options) -> Result<Self, Error> {
         let backend = match target {
             Target::Sqlite(path) => {
-                Backend::Sqlite(Arc::new(sqlite::Database::open(path, options).await?))
+                Backend::Sqlite(Arc::new(sqlite::Database::open(path, options, true).await?))
             }
             Target::Postgres(url) => {
                 Backend::Postgres(Arc::new(postgres::Database::open(url, options).await?))
             }
         };
         Ok(Self { backend })
+    }
+
+    /// Opens a SQLite file to read from it, such as a backup. Nothing about it
+    /// is changed, and a missing one is not made; every write fails.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`Error::Unavailable`] when there is no such
+    /// file.
+    pub async fn open_read_only(path: &Path, options: Options) -> Result<Self, Error> {
+        let database = sqlite::Database::open(path, options, false).await?;
+        Ok(Self {
+            backend: Backend::Sqlite(Arc::new(database)),
+        })
     }
 
     /// Which engine it is.
@@ -331,6 +345,29 @@ impl Store {
             .collect())
     }
 
+    /// One snapshot, however long it is read, on the calling thread.
+    pub(crate) fn snapshot<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.backend {
+            Backend::Sqlite(database) => database.read(f),
+            Backend::Postgres(database) => database.snapshot(f),
+        }
+    }
+
+    /// One transaction for very many rows, on the calling thread. References
+    /// are checked at its end, so the rows may come in any order.
+    pub(crate) fn load<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match &self.backend {
+            Backend::Sqlite(database) => database.load(f),
+            Backend::Postgres(database) => database.load(f),
+        }
+    }
+
     /// What the store has done since it was opened, and what it is at.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -348,6 +385,21 @@ impl Store {
             Backend::Sqlite(database) => database.close().await,
             Backend::Postgres(database) => database.close().await,
         }
+    }
+}
+
+/// Runs `f` on a thread that may wait.
+pub(crate) async fn blocking<T, E>(
+    f: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(f).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => Err(Error::Panicked.into()),
+        Err(_) => Err(Error::unavailable("the runtime is shutting down").into()),
     }
 }
 

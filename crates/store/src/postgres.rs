@@ -28,7 +28,7 @@ use crate::slow::Slow;
 use crate::tls;
 use crate::{
     Cell as Column, Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx,
-    Value,
+    Value, blocking,
 };
 
 /// How many statements each connection keeps prepared.
@@ -945,19 +945,43 @@ impl Database {
         migrations: &'static [Migration],
     ) -> Result<Vec<u32>, Error> {
         let pool = self.pool.clone();
-        blocking(move || {
-            // A connection of its own, without time limits.
-            let session = Session::connect(
-                &pool.config,
-                pool.tls.as_ref(),
-                "set client_min_messages = warning; set timezone = 'UTC';
-                 set statement_timeout = 0; set lock_timeout = 0",
-                // Those of a migration may take their time.
-                Slow::new(None),
-            )?;
-            migrate(&session, migrations)
-        })
-        .await
+        blocking(move || migrate(&pool.patient_session()?, migrations)).await
+    }
+
+    /// One snapshot, however long it is read.
+    pub(crate) fn snapshot<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&Db<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let session = self.pool.patient_session()?;
+        session.begin(BEGIN_READ);
+        let result = f(&Db::new(AnySession::Postgres(&session)));
+        session.end_read();
+        result
+    }
+
+    /// One transaction, however long it writes, which checks what refers to
+    /// what at its end rather than row by row: the tables are locked against
+    /// everyone else until then.
+    pub(crate) fn load<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let session = self.pool.patient_session()?;
+        session.begin(BEGIN_WRITE);
+        // Did it not end well, the transaction ends with the connection.
+        let references = references(&Db::new(AnySession::Postgres(&session)))?;
+        for (take_away, _) in &references {
+            session.execute(take_away, &[])?;
+        }
+        let result = f(&mut Tx::new(AnySession::Postgres(&session)))?;
+        for (_, put_back) in &references {
+            session.execute(put_back, &[])?;
+        }
+        // Else the first statements were planned for empty tables.
+        session.execute("analyze", &[])?;
+        session.commit()?;
+        Ok(result)
     }
 
     pub(crate) async fn close(&self) {
@@ -1014,6 +1038,18 @@ impl Pool {
         }
     }
 
+    /// A connection outside the pool, without time limits.
+    fn patient_session(&self) -> Result<Session, Error> {
+        Session::connect(
+            &self.config,
+            self.tls.as_ref(),
+            "set client_min_messages = warning; set timezone = 'UTC'; set jit = off;
+             set statement_timeout = 0; set lock_timeout = 0",
+            // What runs here may take its time.
+            Slow::new(None),
+        )
+    }
+
     fn session(&self) -> Result<Session, Error> {
         loop {
             let idle = self.idle().pop();
@@ -1040,16 +1076,25 @@ fn pause(tries: u32) -> Duration {
     longest.mul_f64(0.5 + chance as f64 / 2000.0)
 }
 
-async fn blocking<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(f).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => Err(Error::Panicked.into()),
-        Err(_) => Err(Error::unavailable("the runtime is shutting down").into()),
-    }
+/// The statements that take away every foreign key, and those that put them
+/// back; then each is checked as a whole.
+fn references(db: &Db<'_>) -> Result<Vec<(String, String)>, Error> {
+    db.query(
+        "select conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid)
+         from pg_constraint
+         where contype = 'f' and conparentid = 0
+         and connamespace = (select oid from pg_namespace where nspname = current_schema())
+         order by 1, 2",
+        &[],
+        |row| {
+            let (table, name): (String, String) = (row.get(0)?, row.get(1)?);
+            let definition: String = row.get(2)?;
+            Ok((
+                format!("alter table {table} drop constraint {name}"),
+                format!("alter table {table} add constraint {name} {definition}"),
+            ))
+        },
+    )
 }
 
 fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u32>, Error> {

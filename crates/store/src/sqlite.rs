@@ -16,7 +16,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::migrate::{self, Migration};
 use crate::slow::Slow;
-use crate::{Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx, Value};
+use crate::{
+    Counters, Db, EachRow, Error, Options, Row, Session as AnySession, Stats, Tx, Value, blocking,
+};
 
 /// How many statements each connection keeps prepared.
 const STATEMENTS: usize = 256;
@@ -397,12 +399,13 @@ enum Message {
 }
 
 impl Database {
-    pub(crate) async fn open(path: &Path, options: Options) -> Result<Self, Error> {
+    /// With `writes` off nothing about the file is changed, nor is it made.
+    pub(crate) async fn open(path: &Path, options: Options, writes: bool) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let (writer, queue) = mpsc::channel(QUEUE);
         let session = {
             let (path, options) = (path.to_owned(), options.clone());
-            blocking(move || Session::open(&path, &options, true)).await?
+            blocking(move || Session::open(&path, &options, writes)).await?
         };
         let thread = Writer {
             session,
@@ -512,6 +515,22 @@ impl Database {
         answer.await.unwrap_or_else(|_| Err(closed().into()))
     }
 
+    /// One transaction on a connection of its own, which checks what refers to
+    /// what at its end rather than row by row.
+    pub(crate) fn load<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let session = Session::open(&self.path, &self.options, true)?;
+        session.control("pragma foreign_keys = off")?;
+        session.control("begin immediate")?;
+        // Did it not end well, dropping the session rolls it back.
+        let result = f(&mut Tx::new(AnySession::Sqlite(&session)))?;
+        check_references(&Db::new(AnySession::Sqlite(&session)))?;
+        session.control("commit")?;
+        Ok(result)
+    }
+
     pub(crate) async fn migrate(
         &self,
         migrations: &'static [Migration],
@@ -544,19 +563,44 @@ fn scans(options: &Options) -> usize {
     2 * options.connections.max(1)
 }
 
+/// Copies the database at `from` as it is at one moment into the file `to`,
+/// which must be empty or missing.
+///
+/// By `vacuum into` and not by the backup API, because it is one read
+/// transaction: however much is written meanwhile, and by whichever process,
+/// it holds up nobody and never starts again, as the backup API does after
+/// every write of another process. It also reads each row rather than copying
+/// pages, so that a damaged one shows itself now and not when the copy is
+/// needed; and it leaves out what was deleted, and the write-ahead log.
+pub(crate) fn snapshot_file(from: &Path, to: &Path) -> Result<(), Error> {
+    let Some(to) = to.to_str() else {
+        return Err(Error::Engine(format!(
+            "SQLite: the file name {} is not UTF-8",
+            to.display()
+        )));
+    };
+    let session = Session::open(from, &Options::default(), false)?;
+    session
+        .connection
+        .execute("vacuum into ?1", [to])
+        .map(drop)
+        .map_err(|error| translate(&error, None))
+}
+
 fn closed() -> Error {
     Error::unavailable("the store is closed")
 }
 
-async fn blocking<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<Error> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(f).await {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => Err(Error::Panicked.into()),
-        Err(_) => Err(Error::unavailable("the runtime is shutting down").into()),
+/// For what was written with `foreign_keys` off.
+fn check_references(db: &Db<'_>) -> Result<(), Error> {
+    let orphans: i64 = db.query_one(
+        "select count(*) from pragma_foreign_key_check",
+        &[],
+        |row| row.get(0),
+    )?;
+    match orphans {
+        0 => Ok(()),
+        _ => Err(Error::ForeignKeyViolation { constraint: None }),
     }
 }
 
@@ -586,14 +630,7 @@ fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u3
                     "insert into schema_migrations (number, name, applied_at) values ($1, $2, $3)",
                     &crate::params![next.number, next.name, jiff::Timestamp::now()],
                 )?;
-                let orphans = db.query_one(
-                    "select count(*) from pragma_foreign_key_check",
-                    &[],
-                    |row| row.get::<i64>(0),
-                )?;
-                if orphans > 0 {
-                    return Err(Error::ForeignKeyViolation { constraint: None });
-                }
+                check_references(&db)?;
                 session.control("commit")
             };
             apply().map_err(|cause| next.failed(cause))?;
@@ -689,16 +726,23 @@ impl Writer {
                 self.queue.close();
             }
         }
-        let checkpoint =
-            self.session
-                .connection
-                .query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
-        if let Err(error) = checkpoint {
+        if let Err(error) = self.write_back() {
             // Nothing is lost: the log is read at the next start.
             tracing::warn!(%error, "the write-ahead log was not written back");
         }
         drop(self);
         drop(closing);
+    }
+
+    fn write_back(&self) -> rusqlite::Result<()> {
+        let connection = &self.session.connection;
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            return Ok(());
+        }
+        // A connection that made the file and has not read it since would wait
+        // here for a lock of its own.
+        connection.query_row("select count(*) from sqlite_master", [], |_| Ok(()))?;
+        connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
     }
 
     /// Runs `first` and those that arrive meanwhile as one transaction.

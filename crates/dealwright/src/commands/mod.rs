@@ -1,9 +1,13 @@
 //! The commands of the binary, one file each.
 
 mod api_key;
+mod backup;
 mod check;
+mod copy;
 mod import;
 mod migrate;
+mod new_file;
+mod restore;
 mod serve;
 mod workspace;
 
@@ -37,6 +41,12 @@ pub(crate) enum Command {
     /// Imports companies, contacts, users and opportunities from CSV and XLSX
     /// files; exits with 3 when it refused rows
     Import(import::ImportCommand),
+    /// Writes everything in the database into one file, while it is served
+    Backup(backup::BackupOptions),
+    /// Makes the database from a backup
+    Restore(restore::RestoreOptions),
+    /// Moves everything from one database into another
+    Copy(copy::CopyOptions),
     /// Makes, lists and revokes API keys
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
@@ -55,6 +65,9 @@ pub(crate) async fn run(
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
         Command::Import(command) => return import::run(configuration, command).await,
+        Command::Backup(options) => backup::run(configuration, options).await?,
+        Command::Restore(options) => restore::run(configuration, options).await?,
+        Command::Copy(options) => copy::run(configuration, options).await?,
         Command::ApiKey(command) => api_key::run(configuration, command).await?,
         Command::Workspace(command) => workspace::run(configuration, command).await?,
     }

@@ -4,6 +4,7 @@
 
 mod postgres;
 mod sqlite;
+mod transfer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
