@@ -23,6 +23,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ use crm::MIGRATIONS;
 use indicatif::{ProgressBar, ProgressStyle};
 use store::{Store, Target};
 
-use super::{Failure, WorkspaceOption, open_migrated, print_json};
+use super::{Failure, WorkspaceOption, open_migrated};
 use crate::config::Configuration;
 use mapping::Mapping;
 use plan::Plan;
@@ -88,11 +89,13 @@ pub(crate) async fn run(
             .into()
     })?;
 
-    if command.json {
-        print_json(&serde_json::to_value(&report)?);
+    let text = if command.json {
+        format!("{}\n", serde_json::to_value(&report)?)
     } else {
-        print!("{report}");
-    }
+        report.to_string()
+    };
+    // Whoever has stopped reading, as `head` does, misses nothing of the import.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(if report.is_clean() {
         ExitCode::SUCCESS
     } else {

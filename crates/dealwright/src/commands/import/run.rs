@@ -1,10 +1,11 @@
 //! Carries a plan out: batch after batch, each in a transaction of its own.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crm::time::Timestamp;
 use crm::{Caller, Error, imports};
-use store::{Store, Tx};
+use store::{Engine, Store, Tx};
 
 use super::desk::{Desk, Links, Outcome, Planned};
 use super::drafts::{self, Batch, DraftedRow};
@@ -16,6 +17,12 @@ use crate::commands::Failure;
 
 /// How many batches are read ahead of the database.
 const AHEAD: usize = 2;
+
+/// How long an import keeps SQLite's only writing place from other processes
+/// before it lets them in, and for how long: they look whether it is free
+/// every 100 ms, and between two batches would hardly ever find it so.
+const TURN: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(110);
 
 /// Imports into the caller's workspace. `progress` is told how far it has come,
 /// in bytes of all tables, and what is being read.
@@ -129,6 +136,7 @@ impl Import {
         let (sender, mut batches) = tokio::sync::mpsc::channel(AHEAD);
         let reader = tokio::task::spawn_blocking(move || drafts::read(&planned, &sender));
         let mut count = 0_u64;
+        let mut turn = Instant::now();
         while let Some(batch) = batches.recv().await {
             let at = batch.at;
             self.batch(kind, batch, &mut report).await?;
@@ -137,6 +145,10 @@ impl Import {
             // Each time that the table has doubled.
             if count.is_power_of_two() && !self.dry_run {
                 self.refresh_statistics().await;
+            }
+            if turn.elapsed() > TURN && self.store.engine() == Engine::Sqlite {
+                tokio::time::sleep(PAUSE).await;
+                turn = Instant::now();
             }
         }
         reader
