@@ -115,13 +115,23 @@ impl Authenticator {
         if used.is_empty() {
             return Ok(());
         }
-        self.store
+        let writing = used.clone();
+        let written = self
+            .store
             .write(move |tx| {
-                used.iter().try_for_each(|((workspace_id, key_id), at)| {
+                writing.iter().try_for_each(|((workspace_id, key_id), at)| {
                     api_keys::note_use(tx, *workspace_id, *key_id, *at)
                 })
             })
-            .await
+            .await;
+        if written.is_err() {
+            // What was used since is newer.
+            let mut memory = self.memory();
+            for (key, at) in used {
+                memory.used.entry(key).or_insert(at);
+            }
+        }
+        written
     }
 }
 

@@ -34,9 +34,22 @@ impl Meta {
             .map(|name| warning("query parameter", name));
         Self {
             credits_remaining,
-            warnings: fields.chain(parameters).collect(),
+            warnings: bounded(fields.chain(parameters)),
         }
     }
+}
+
+/// How many warnings an answer has at most: a client can send any number of
+/// fields.
+const WARNINGS: usize = 20;
+
+fn bounded(mut warnings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut shown: Vec<_> = warnings.by_ref().take(WARNINGS).collect();
+    match warnings.count() {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown
 }
 
 /// How a field or a parameter that nothing asked for is named. Names come from

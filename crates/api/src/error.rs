@@ -23,6 +23,9 @@ pub(crate) struct ApiError {
     /// The HTTP status.
     #[serde(serialize_with = "as_number")]
     pub(crate) status: StatusCode,
+    /// What lies behind it, for the log.
+    #[serde(skip)]
+    pub(crate) cause: Option<String>,
     /// Headers that go with it.
     #[serde(skip)]
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -46,6 +49,7 @@ impl ApiError {
             fix: fix.into(),
             hint: hint.into(),
             status,
+            cause: None,
             headers: Vec::new(),
         }
     }
@@ -175,15 +179,17 @@ impl ApiError {
         )
     }
 
-    /// What went wrong inside, with no word about it: it is in the log.
-    pub(crate) fn internal() -> Self {
-        Self::new(
+    /// What went wrong inside, with no word about it: that is for the log.
+    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+        let mut error = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL_ERROR",
             "The server failed",
             "Try again; if it persists, give the operator the request id.",
             "The request id is in the header x-request-id.",
-        )
+        );
+        error.cause = Some(cause.into());
+        error
     }
 
     /// More requests are at work than may be.
@@ -280,10 +286,7 @@ impl ApiError {
                     "The call changed nothing.",
                 )
             }
-            error => {
-                tracing::error!(%error, "the database failed");
-                Self::internal()
-            }
+            error => Self::internal(error.to_string()),
         }
     }
 

@@ -37,6 +37,9 @@ const BODY_LIMIT: usize = 2 * 1024 * 1024;
 /// The largest body of a request for many records, in bytes.
 const BULK_BODY_LIMIT: usize = 16 * 1024 * 1024;
 
+/// The filter that makes any list a search, which may read for long.
+const SEARCH: &str = "search";
+
 /// Path segments that have an old name: today's, and the old one. Every route
 /// with the one exists with the other too.
 const OLD_SEGMENTS: [(&str, &str); 2] = [("opportunities", "deals"), ("companies", "customers")];
@@ -119,6 +122,7 @@ pub(crate) struct Declaration {
     summary: &'static str,
     description: &'static str,
     body_limit: usize,
+    long: bool,
 }
 
 impl Operation {
@@ -251,6 +255,7 @@ impl Declaration {
             summary: "",
             description: "",
             body_limit: BODY_LIMIT,
+            long: false,
         }
     }
 
@@ -276,6 +281,11 @@ impl Declaration {
         }
     }
 
+    /// May read for longer than the threads that answer have time for.
+    pub(crate) fn long(self) -> Self {
+        Self { long: true, ..self }
+    }
+
     /// Ends the declaration of an operation that only reads.
     pub(crate) fn read<const N: usize, I, A, F>(self, handler: F) -> Operation
     where
@@ -283,10 +293,12 @@ impl Declaration {
         A: Answer,
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
+        let long = self.long;
         self.end::<N, I, A>(
             READ,
             Box::new(move |call| {
                 Box::pin(async move {
+                    let long = long || call.fields.has(SEARCH);
                     let (path, input, unknown) = read_call(call.path, call.fields)?;
                     let (store, who) = (call.store, call.who);
                     if let Some(once) = call.once {
@@ -296,7 +308,11 @@ impl Declaration {
                         };
                         return run_once(store, who, once, input, unknown, work).await;
                     }
-                    let answer = store.read(move |db| handler(db, &who, path, input)).await?;
+                    let work = move |db: &Db<'_>| handler(db, &who, path, input);
+                    let answer = match long {
+                        true => store.scan(work).await?,
+                        false => store.read(work).await?,
+                    };
                     Ok(Done::Fresh(Reply::new(answer, unknown)))
                 })
             }),
@@ -337,6 +353,7 @@ impl Declaration {
             summary,
             description,
             body_limit,
+            long: _,
         } = self;
         assert_eq!(
             parameters(path).count(),

@@ -24,6 +24,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The newest first. All filters may be combined. Follow `pagination.next_cursor` \
                  for older ones.",
             )
+            .long()
             .read(|db, who, [], input: ListCompanies| companies::list(db, who, &input)),
         Operation::get("/companies/:id", "get_company")
             .scopes(READ)
@@ -62,6 +63,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Finds a text anywhere in a name, an e-mail address or a phone number, in any \
                  case, with or without accents. The best match comes first, then the newest.",
             )
+            .long()
             .read(|db, who, [], input: Search| companies::search(db, who, &input)),
         Operation::get("/companies/:id/contacts", "list_company_contacts")
             .scopes(&["companies:read", "contacts:read"])

@@ -24,6 +24,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The newest first. All filters may be combined. Follow `pagination.next_cursor` \
                  for older ones.",
             )
+            .long()
             .read(|db, who, [], input: ListContacts| contacts::list(db, who, &input)),
         Operation::get("/contacts/:id", "get_contact")
             .scopes(READ)
@@ -63,6 +64,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Finds a text anywhere in a name, an e-mail address or a phone number, in any \
                  case, with or without accents. The best match comes first, then the newest.",
             )
+            .long()
             .read(|db, who, [], input: Search| contacts::search(db, who, &input)),
         Operation::get("/contacts/:id/opportunities", "list_contact_opportunities")
             .scopes(&["contacts:read", "opportunities:read"])

@@ -73,6 +73,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  accents; phone numbers however they are typed. The best match comes first, then \
                  the newest.",
             )
+            .long()
             .read(|db, who, [], input: Search| opportunities::search(db, who, &input)),
         Operation::post("/opportunities/:id/move", "move_opportunity")
             .scopes(WRITE)

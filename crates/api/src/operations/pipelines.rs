@@ -60,6 +60,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "For each stage and for all of them: how many opportunities stand there and what \
                  they are worth by currency, plain and weighted by probability.",
             )
+            .long()
             .read(|db, who, [id], _: Nothing| pipelines::summary(db, who, id).map(One)),
         Operation::get(
             "/pipelines/:id/opportunities",

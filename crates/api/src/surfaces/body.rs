@@ -46,7 +46,7 @@ pub(crate) async fn read(
     }
     match tokio::task::spawn_blocking(move || parse(&bytes)).await {
         Ok(parsed) => parsed,
-        Err(_) => Err(ApiError::internal()),
+        Err(error) => Err(ApiError::internal(error.to_string())),
     }
 }
 

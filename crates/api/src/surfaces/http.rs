@@ -222,7 +222,7 @@ impl Service {
             Endpoint::Operation(index) => self
                 .call(&self.operations[index], &ids, head, body, request_id)
                 .await
-                .unwrap_or_else(Answered::from),
+                .unwrap_or_else(|error| refuse(error, request_id)),
             Endpoint::Reference(index) => {
                 let page = reference::render(&self.operations[index]);
                 Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
@@ -282,7 +282,7 @@ impl Service {
         let mut answered = self
             .run(operation, ids, head, body, key_id, who)
             .await
-            .unwrap_or_else(Answered::from);
+            .unwrap_or_else(|error| refuse(error, request_id));
         let fields = standing.into_iter().flat_map(Standing::headers);
         answered.headers.extend(fields);
         Ok(answered)
@@ -377,17 +377,15 @@ impl Service {
                 let left = self.meter.charge(workspace_id, cost);
                 let meta = Meta::new(left, &reply.unknown, unread);
                 let status = reply.status;
-                let body = reply.into_body(&meta).transpose().map_err(|error| {
-                    tracing::error!(%error, "an answer can't be written as JSON");
-                    ApiError::internal()
-                })?;
+                let body = reply
+                    .into_body(&meta)
+                    .transpose()
+                    .map_err(|error| ApiError::internal(error.to_string()))?;
                 Ok(Answered::with_data(status, body))
             }
             Done::Kept(Outcome { answer, replayed }) => {
-                let status = StatusCode::from_u16(answer.status).map_err(|error| {
-                    tracing::error!(%error, "a kept answer has no status");
-                    ApiError::internal()
-                })?;
+                let status = StatusCode::from_u16(answer.status)
+                    .map_err(|error| ApiError::internal(error.to_string()))?;
                 let mut answered = Answered::with_data(status, answer.body);
                 if replayed {
                     let header = ("idempotent-replayed", "true".to_owned());
@@ -415,6 +413,18 @@ impl Service {
     }
 }
 
+/// An error as it is answered. What lies behind one of the server's own is for
+/// the log; the caller gets the id by which the operator finds it there.
+fn refuse(mut error: ApiError, request_id: &str) -> Answered {
+    if let Some(cause) = &error.cause {
+        tracing::error!(request_id, cause, "a call failed");
+    }
+    if error.status == StatusCode::INTERNAL_SERVER_ERROR {
+        error.hint = format!("The request id is {request_id}.");
+    }
+    error.into()
+}
+
 fn state(status: StatusCode, said: &str) -> Answered {
     let body = serde_json::json!({ "status": said });
     Answered::json(status, body.to_string().into_bytes())
@@ -433,32 +443,48 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Answers a request that came on it.
+    /// Answers a request that came on it. What was begun is finished, charged
+    /// and logged also for a client that has hung up.
     pub async fn answer(&self, request: http::Request<Body>) -> Response<Body> {
-        let started = Instant::now();
         let request_id = request_id(request.headers());
-        let (head, mut body) = request.into_parts();
-        let service = &self.service;
-        let (answered, route) = service
-            .answer(&head, &mut body, &request_id, self.peer)
-            .await;
-        // Whoever is told to come back later is told at once. What else gives
-        // this status has read the body.
-        if answered.status != StatusCode::SERVICE_UNAVAILABLE {
-            body::drain(body).await;
-        }
-        let (status, took) = (answered.status, started.elapsed());
-        service.metrics.answered(&head.method, route, status, took);
-        tracing::info!(
-            request_id,
-            method = %head.method,
-            route,
-            status = status.as_u16(),
-            duration_ms = took.as_micros() as f64 / 1000.0,
-            "request"
-        );
-        respond(answered, &request_id)
+        let work = tokio::spawn(work(
+            self.service.clone(),
+            request,
+            request_id.clone(),
+            self.peer,
+        ));
+        work.await.unwrap_or_else(|panic| {
+            let error = ApiError::internal(panic.to_string());
+            respond(refuse(error, &request_id), &request_id)
+        })
     }
+}
+
+async fn work(
+    service: Arc<Service>,
+    request: http::Request<Body>,
+    request_id: String,
+    peer: IpAddr,
+) -> Response<Body> {
+    let started = Instant::now();
+    let (head, mut body) = request.into_parts();
+    let (answered, route) = service.answer(&head, &mut body, &request_id, peer).await;
+    // Whoever is told to come back later has its body left where it is.
+    // What else gives this status has read the body.
+    if answered.status != StatusCode::SERVICE_UNAVAILABLE {
+        tokio::spawn(body::drain(body));
+    }
+    let (status, took) = (answered.status, started.elapsed());
+    service.metrics.answered(&head.method, route, status, took);
+    tracing::info!(
+        request_id,
+        method = %head.method,
+        route,
+        status = status.as_u16(),
+        duration_ms = took.as_micros() as f64 / 1000.0,
+        "request"
+    );
+    respond(answered, &request_id)
 }
 
 fn respond(answered: Answered, request_id: &str) -> Response<Body> {
