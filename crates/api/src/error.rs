@@ -23,11 +23,17 @@ pub(crate) struct ApiError {
     /// The HTTP status.
     #[serde(serialize_with = "as_number")]
     pub(crate) status: StatusCode,
+    /// What goes with it beside the body.
+    #[serde(skip)]
+    pub(crate) aside: Box<Aside>,
+}
+
+/// What goes with an error and is no part of its body.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
     /// What lies behind it, for the log.
-    #[serde(skip)]
     pub(crate) cause: Option<String>,
-    /// Headers that go with it.
-    #[serde(skip)]
+    /// Headers.
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
@@ -49,13 +55,12 @@ impl ApiError {
             fix: fix.into(),
             hint: hint.into(),
             status,
-            cause: None,
-            headers: Vec::new(),
+            aside: Box::default(),
         }
     }
 
     fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.aside.headers.push((name, value.into()));
         self
     }
 
@@ -188,7 +193,7 @@ impl ApiError {
             "Try again; if it persists, give the operator the request id.",
             "The request id is in the header x-request-id.",
         );
-        error.cause = Some(cause.into());
+        error.aside.cause = Some(cause.into());
         error
     }
 

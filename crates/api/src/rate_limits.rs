@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn said<T>(error: Result<T, ApiError>) -> Vec<String> {
-        let headers = error.err().unwrap().headers.into_iter();
+        let headers = error.err().unwrap().aside.headers.into_iter();
         headers
             .map(|(name, value)| format!("{name}: {value}"))
             .collect()

@@ -95,8 +95,9 @@ mod tests {
         )?;
         tx.execute(
             "insert into cards
-                (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, entered_stage_at)
-             values ($1, $2, $2, $3, $4, 'V', $5)",
+                (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run,
+                 entered_stage_at)
+             values ($1, $2, $2, $3, $4, 'a0', 'a', $5)",
             &params![WORKSPACE, OPPORTUNITY, PIPELINE, STAGE, now],
         )?;
         tx.execute(

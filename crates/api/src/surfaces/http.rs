@@ -123,7 +123,7 @@ impl From<ApiError> for Answered {
         Self {
             body: Some((JSON, error.body())),
             status: error.status,
-            headers: error.headers,
+            headers: error.aside.headers,
         }
     }
 }
@@ -416,7 +416,7 @@ impl Service {
 /// An error as it is answered. What lies behind one of the server's own is for
 /// the log; the caller gets the id by which the operator finds it there.
 fn refuse(mut error: ApiError, request_id: &str) -> Answered {
-    if let Some(cause) = &error.cause {
+    if let Some(cause) = &error.aside.cause {
         tracing::error!(request_id, cause, "a call failed");
     }
     if error.status == StatusCode::INTERNAL_SERVER_ERROR {
