@@ -93,6 +93,9 @@ on_both_engines! {
             "next_action_date", "tags[1]", "metadata", "skip_action_ids[0]",
         ];
         assert_error(&wrong, 400, "VALIDATION_ERROR", &named);
+        let phones = json!({"first_name": "Ada", "phone": "12", "landline": "34"});
+        let phones = client.post("/contacts", phones);
+        assert_error(&phones, 400, "VALIDATION_ERROR", &["phone", "landline"]);
         let hint = wrong.json()["error"]["hint"].to_string();
         assert!(hint.contains("lost_reason"), "the hint lists what would be valid: {hint}");
         assert_eq!(client.get("/opportunities").expect(200).ids().len(), 0);

@@ -1,5 +1,8 @@
 //! Keys and credits: what they open, when they end, what a call costs.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Server, assert_error, eventually};
@@ -89,6 +92,27 @@ on_both_engines! {
         client.delete(&format!("/contacts/{}", made.id())).expect(204);
         client.get("/api-index.json").expect(200);
         assert_eq!(credits(&client.get("/contacts").expect(200)), 999_993);
+    }
+
+    fn a_call_whose_client_hangs_up_is_finished_and_charged(server: &Server) {
+        let body = r#"{"first_name": "Ada"}"#;
+        let request = format!(
+            "POST /v1/contacts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            server.key(),
+            body.len()
+        );
+        let mut stream = TcpStream::connect(server.address()).expect("a connection");
+        stream.write_all(request.as_bytes()).expect("a request that is taken");
+        drop(stream);
+        let client = server.client();
+        let mut looked = 0;
+        let left = eventually("the contact is there", || {
+            looked += 1;
+            let contacts = client.get("/contacts").expect(200);
+            (contacts.ids().len() == 1).then(|| credits(&contacts))
+        });
+        assert_eq!(left, 1_000_000 - 2 - looked);
     }
 
     fn credits_survive_a_restart_and_are_each_workspaces_own(server: &Server) {

@@ -327,7 +327,9 @@ mod tests {
             ApiError::input(&problems).fix,
             "Correct 'value': it must be a number."
         );
-        let fixed = crm::Error::invalid_with_fix("phone", "is a fixed line", "Send a landline.");
+        let mut problems = Problems::default();
+        problems.invalid_with_fix("phone", "is a fixed line", "Send a landline.");
+        let fixed = crm::Error::from(problems);
         let said = ApiError::of(&fixed);
         assert_eq!(
             (&*said.message, &*said.fix),

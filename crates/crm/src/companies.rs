@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::audit::{self, Entity};
 use crate::bulk::{self, Outcome, Records};
 use crate::caller::Caller;
-use crate::contacts::{Contact, read_phone};
+use crate::contacts::Contact;
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
@@ -15,7 +15,7 @@ use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
-use crate::phone::{Region, landline};
+use crate::phone::{self, Reading, Region, any_number};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Search, Searchable};
@@ -266,8 +266,9 @@ fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
 /// A company's `phone` is often its switchboard, so a fixed line is as good
 /// there as a mobile number.
 fn read_phones(fields: &mut CompanyFields, region: impl Fn() -> Result<Region>) -> Result<()> {
-    read_phone("phone", &mut fields.phone, &region, landline)?;
-    read_phone("landline", &mut fields.landline, &region, landline)
+    let phone = ("phone", &mut fields.phone, any_number as Reading);
+    let landline = ("landline", &mut fields.landline, any_number as Reading);
+    phone::read_fields([phone, landline], region)
 }
 
 const EMPLOYEES: Links = Links {

@@ -8,14 +8,13 @@ use crate::bulk::{self, Outcome, Records};
 use crate::caller::Caller;
 use crate::companies::Company;
 use crate::email::Email;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
-use crate::input::Patch;
 use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
-use crate::phone::{PhoneProblem, Region, landline, mobile_or_any};
+use crate::phone::{self, Reading, Region, any_number, mobile_or_any};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Search, Searchable};
@@ -166,7 +165,7 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Cont
     if let Some(phone) = &input.phone {
         let region = who.region(db)?;
         // A text that is no number can still be what an old record holds.
-        let number = landline(phone, region).unwrap_or_else(|_| phone.to_string());
+        let number = any_number(phone, region).unwrap_or_else(|_| phone.to_string());
         condition.and(
             "(t.phone = ? or t.landline = ?)",
             [number.clone().into(), number.into()],
@@ -307,28 +306,9 @@ fn index(tx: &mut Tx<'_>, who: &Caller, contact: &Contact) -> Result<()> {
 }
 
 fn read_phones(fields: &mut ContactFields, region: impl Fn() -> Result<Region>) -> Result<()> {
-    read_phone("phone", &mut fields.phone, &region, mobile_or_any)?;
-    read_phone("landline", &mut fields.landline, &region, landline)
-}
-
-/// Puts a phone number, if one is given, into E.164. Only then it is asked in
-/// which `region` it is read.
-pub(crate) fn read_phone(
-    field: &'static str,
-    phone: &mut Patch<Text<64>>,
-    region: impl Fn() -> Result<Region>,
-    read: fn(&str, Region) -> Result<String, PhoneProblem>,
-) -> Result<()> {
-    let Some(given) = phone.value() else {
-        return Ok(());
-    };
-    let refused =
-        |problem: PhoneProblem| Error::invalid_with_fix(field, problem.to_string(), problem.fix());
-    let number = read(given, region()?).map_err(refused)?;
-    *phone = Text::read(&number)
-        .map_err(|flaw| Error::invalid(field, flaw.message))?
-        .map_or(Patch::Clear, Patch::Set);
-    Ok(())
+    let phone = ("phone", &mut fields.phone, mobile_or_any as Reading);
+    let landline = ("landline", &mut fields.landline, any_number as Reading);
+    phone::read_fields([phone, landline], region)
 }
 
 const EMPLOYERS: Links = Links {

@@ -57,22 +57,6 @@ impl Error {
         Self::Input(problems)
     }
 
-    /// The same, where more can be said than that the field is to be corrected:
-    /// `fix` is a sentence of its own.
-    pub fn invalid_with_fix(
-        field: impl Into<String>,
-        message: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
-        let mut problems = Problems::default();
-        problems.invalid.push(Problem {
-            field: field.into(),
-            message: message.into(),
-            fix: Some(fix.into()),
-        });
-        Self::Input(problems)
-    }
-
     /// An input error about a required field that was left out.
     pub fn missing(field: impl Into<String>) -> Self {
         Self::Input(Problems {
@@ -122,6 +106,20 @@ impl Problems {
             field: field.into(),
             message: message.into(),
             fix: None,
+        });
+    }
+
+    /// Notes that `field` can't be used, with a fix of its own.
+    pub fn invalid_with_fix(
+        &mut self,
+        field: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.invalid.push(Problem {
+            field: field.into(),
+            message: message.into(),
+            fix: Some(fix.into()),
         });
     }
 }

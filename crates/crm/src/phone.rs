@@ -8,7 +8,10 @@ use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Metadata, Mode, PhoneNumber};
 
+use crate::error::Problems;
 use crate::fold::decimal_digit;
+use crate::input::Patch;
+use crate::text::Text;
 
 /// The longest text that is looked at. The longest real number, with its
 /// international prefix and generous punctuation, is half of it.
@@ -137,7 +140,7 @@ pub fn mobile_or_any(text: &str, region: Region) -> Result<String, PhoneProblem>
 }
 
 /// Reads what belongs in `landline`: any valid number.
-pub fn landline(text: &str, region: Region) -> Result<String, PhoneProblem> {
+pub fn any_number(text: &str, region: Region) -> Result<String, PhoneProblem> {
     let number = read(text, region, Region::landline_example)?;
     Ok(number.format().mode(Mode::E164).to_string())
 }
@@ -225,6 +228,35 @@ fn is_certainly_fixed_line(number: &PhoneNumber) -> bool {
         })
 }
 
+/// How the text of a field is read: [`mobile_or_any`] or [`any_number`].
+pub(crate) type Reading = fn(&str, Region) -> Result<String, PhoneProblem>;
+
+/// Puts the numbers that are given, each in a field of that name, into E.164;
+/// all that can't be are named at once. Only where one is given it is asked in
+/// which `region` it is read.
+pub(crate) fn read_fields<const N: usize>(
+    fields: [(&'static str, &mut Patch<Text<64>>, Reading); N],
+    region: impl Fn() -> crate::Result<Region>,
+) -> crate::Result<()> {
+    let mut problems = Problems::default();
+    for (field, phone, read) in fields {
+        let Some(given) = phone.value() else {
+            continue;
+        };
+        match read(given, region()?) {
+            Ok(number) => match Text::read(&number) {
+                Ok(number) => *phone = number.map_or(Patch::Clear, Patch::Set),
+                Err(flaw) => problems.invalid(field, flaw.message),
+            },
+            Err(problem) => problems.invalid_with_fix(field, problem.to_string(), problem.fix()),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -292,7 +324,7 @@ mod tests {
             );
             assert!(problem.fix().contains("landline"));
             assert_eq!(
-                landline(typed, Region::of_country(country)).as_deref(),
+                any_number(typed, Region::of_country(country)).as_deref(),
                 Ok(e164)
             );
         }
@@ -309,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_mobile_number_is_accepted_as_landline() {
-        let kept = landline("0412 345 678", Region::of_country("AU"));
+        let kept = any_number("0412 345 678", Region::of_country("AU"));
         assert_eq!(kept.as_deref(), Ok("+61412345678"));
     }
 
@@ -333,7 +365,7 @@ mod tests {
                 problem.fix()
             );
         }
-        let problem = landline("123", Region::of_country("GB")).unwrap_err();
+        let problem = any_number("123", Region::of_country("GB")).unwrap_err();
         assert!(problem.fix().contains("'+44 "), "{}", problem.fix());
     }
 
@@ -375,7 +407,7 @@ mod tests {
                 .filter_map(|kind| kind.example())
             {
                 let e164 = format!("+{}{example}", plan.country_code());
-                if landline(&e164, Region::of_country("AU")).as_ref() != Ok(&e164) {
+                if any_number(&e164, Region::of_country("AU")).as_ref() != Ok(&e164) {
                     unread.push((plan.id().to_owned(), e164));
                 }
             }
@@ -403,7 +435,7 @@ mod tests {
         ] {
             assert!(phone(typed, "AU").is_err(), "{typed:.20}");
             assert!(
-                landline(typed, Region::of_country("US")).is_err(),
+                any_number(typed, Region::of_country("US")).is_err(),
                 "{typed:.20}"
             );
         }
@@ -416,9 +448,9 @@ mod tests {
             country in prop::sample::select(vec!["AU", "GB", "US", "DE", "IT", "RU", "BR", "AR", "MX", "ZZ"]),
         ) {
             let region = Region::of_country(country);
-            if let Ok(kept) = landline(&text, region) {
+            if let Ok(kept) = any_number(&text, region) {
                 prop_assert!(kept.starts_with('+') && kept[1..].bytes().all(|b| b.is_ascii_digit()));
-                prop_assert_eq!(landline(&kept, region), Ok(kept.clone()));
+                prop_assert_eq!(any_number(&kept, region), Ok(kept.clone()));
             }
         }
     }

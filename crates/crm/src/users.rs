@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::email::Email;
 use crate::error::{Error, Result};
 use crate::paging::{Page, PageRequest};
+use crate::phone::{self, Reading, any_number};
 use crate::record::{self, Writable};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
@@ -166,8 +167,8 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
 }
 
 fn prepare(tx: &Tx<'_>, who: &Caller, id: Option<Uuid>, fields: &mut UserFields) -> Result<()> {
-    let region = || who.region(tx);
-    crate::contacts::read_phone("phone", &mut fields.phone, region, crate::phone::landline)?;
+    let phone = ("phone", &mut fields.phone, any_number as Reading);
+    phone::read_fields([phone], || who.region(tx))?;
     let Some(email) = fields.email.value() else {
         return Ok(());
     };
