@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
-use store::Db;
+use store::{Db, Tx};
 use uuid::{ContextV7, Uuid};
 
 use crate::error::Result;
@@ -79,6 +79,20 @@ impl Caller {
     /// Where the workspace's phone numbers without a country code are read.
     pub fn region(&self, db: &Db<'_>) -> Result<Region> {
         Ok(self.locale(db)?.region())
+    }
+
+    /// Takes the workspace's own row for this transaction: what no two may decide
+    /// at once is decided under it. Others read it and refer to it as ever.
+    pub(crate) fn lock_workspace(&self, tx: &Tx<'_>) -> Result<()> {
+        tx.query_one(
+            &format!(
+                "select 1 from workspaces where id = $1{}",
+                tx.engine().for_update()
+            ),
+            &store::params![self.workspace_id],
+            |row| row.get::<i64>(0),
+        )?;
+        Ok(())
     }
 
     /// What the workspace takes for granted of its records.

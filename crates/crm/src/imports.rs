@@ -39,15 +39,7 @@ pub struct Ledger<'a> {
 /// the workspace: two that look for the same name at once would both find
 /// nothing, and both make the record. Everybody else goes on undisturbed.
 pub fn begin(tx: &Tx<'_>, who: &Caller) -> Result<()> {
-    tx.query_one(
-        &format!(
-            "select 1 from workspaces where id = $1{}",
-            tx.engine().for_update()
-        ),
-        &store::params![who.workspace_id],
-        |row| row.get::<i64>(0),
-    )?;
-    Ok(())
+    who.lock_workspace(tx)
 }
 
 /// The tables that an import fills.

@@ -112,15 +112,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -
 /// Lets nobody else say, until the end of the transaction, which pipeline is
 /// the last or the default one of the workspace.
 fn lock_order(tx: &Tx<'_>, who: &Caller) -> Result<()> {
-    tx.query_one(
-        &format!(
-            "select 1 from workspaces where id = $1{}",
-            tx.engine().for_update()
-        ),
-        &store::params![who.workspace_id],
-        |row| row.get::<i64>(0),
-    )?;
-    Ok(())
+    who.lock_workspace(tx)
 }
 
 /// Lets no other pipeline than `id` be the default one.

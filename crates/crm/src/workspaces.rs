@@ -187,14 +187,7 @@ pub fn get(db: &Db<'_>, who: &Caller) -> Result<Workspace> {
 
 /// Changes the fields that are given.
 pub fn update(tx: &mut Tx<'_>, who: &Caller, input: WorkspaceUpdate) -> Result<Workspace> {
-    tx.query_one(
-        &format!(
-            "select 1 from workspaces where id = $1{}",
-            tx.engine().for_update()
-        ),
-        &store::params![who.workspace_id],
-        |row| row.get::<i64>(0),
-    )?;
+    who.lock_workspace(tx)?;
     let mut workspace = get(tx, who)?;
     workspace.name = input.name.unwrap_or(workspace.name);
     workspace.timezone = input.timezone.unwrap_or(workspace.timezone);
