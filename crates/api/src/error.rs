@@ -224,6 +224,13 @@ impl ApiError {
                 format!("Correct the id: list or search to find the right {what}."),
                 "Ids belong to one workspace: what another one has does not exist for this key.",
             ),
+            crm::Error::NotLinked { what, .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                capitalised(&error.to_string()),
+                format!("List what is linked to find the right {what}, or take it as done."),
+                "The record itself exists; only the link that was to be removed does not.",
+            ),
             crm::Error::Conflict { message, fix } => Self::new(
                 StatusCode::CONFLICT,
                 "CONFLICT",

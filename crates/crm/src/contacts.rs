@@ -428,7 +428,7 @@ mod tests {
             let employees = companies::contacts(tx, &desk.who, acme, PageRequest::default())?;
             assert_eq!((employers.items[0].record.id, employees.items[0].record.id), (acme, ada));
             remove_employer(tx, &desk.who, ada, acme)?;
-            assert_eq!(attempt(tx, |tx| remove_employer(tx, &desk.who, ada, acme)), "not found: company");
+            assert_eq!(attempt(tx, |tx| remove_employer(tx, &desk.who, ada, acme)), "not linked: company");
             add_employer(tx, &desk.who, ada, acme)?;
             delete(tx, &desk.who, ada, &Automations::default())?;
             assert!(companies::contacts(tx, &desk.who, acme, PageRequest::default())?.items.is_empty());

@@ -17,6 +17,15 @@ pub enum Error {
         /// The id that was asked for.
         id: Uuid,
     },
+    /// The record exists, but is not linked to the one that it was to be taken
+    /// off.
+    #[error("the {what} {id} is not linked here")]
+    NotLinked {
+        /// The kind of record that is not linked.
+        what: &'static str,
+        /// Its id.
+        id: Uuid,
+    },
     /// The state of the records forbids it: a link made twice, a value taken,
     /// a record still in use.
     #[error("{message}")]

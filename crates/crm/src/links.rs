@@ -117,7 +117,7 @@ impl Links {
         if self.remove_if_there(tx, who, of, to)? {
             Ok(())
         } else {
-            Err(record::not_found::<R>(to))
+            Err(record::not_linked::<R>(tx, who, to))
         }
     }
 

@@ -459,6 +459,15 @@ pub fn not_found<R: Record>(id: Uuid) -> Error {
     Error::NotFound { what: R::WHAT, id }
 }
 
+/// The error for a link to a record that there is not: either the record does
+/// not exist, or it is not linked.
+pub(crate) fn not_linked<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid) -> Error {
+    match check::<R>(db, who, id) {
+        Ok(()) => Error::NotLinked { what: R::WHAT, id },
+        Err(error) => error,
+    }
+}
+
 /// The records with these ids, in no particular order; ids that name none are
 /// passed over.
 pub fn of_ids<R: Record>(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<R>> {

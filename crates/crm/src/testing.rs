@@ -254,6 +254,7 @@ pub(crate) fn outcome<T>(result: Result<T>) -> String {
     match result {
         Ok(_) => "done".to_owned(),
         Err(Error::NotFound { what, .. }) => format!("not found: {what}"),
+        Err(Error::NotLinked { what, .. }) => format!("not linked: {what}"),
         Err(Error::Conflict { .. }) => "conflict".to_owned(),
         Err(Error::Input(problems)) => {
             let fields = problems.missing.iter();

@@ -50,8 +50,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Update an opportunity",
                 "Changes the fields that are sent; `null` clears one that may be empty. A new `status` sets or \
-                 clears `won_at`, `lost_at` and `actual_close_date` but moves no card. Each field \
-                 that really changes is written to the change log.",
+                 clears `won_at`, `lost_at` and `actual_close_date` but moves no card: for another \
+                 stage use POST /opportunities/:id/move. Each field that really changes is written to the change log.",
             )
             .write(|tx, who, [id], input: OpportunityUpdate| {
                 opportunities::update(tx, who, id, input).map(One)

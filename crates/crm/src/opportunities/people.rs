@@ -175,7 +175,7 @@ pub fn unassign_user(tx: &mut Tx<'_>, who: &Caller, id: Uuid, user_id: Uuid) -> 
     if take_off(tx, who, id, user_id)? {
         Ok(())
     } else {
-        Err(record::not_found::<User>(user_id))
+        Err(record::not_linked::<User>(tx, who, user_id))
     }
 }
 

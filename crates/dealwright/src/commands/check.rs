@@ -1,5 +1,6 @@
 //! `dealwright check`: tries what the server will need, and changes nothing.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crm::{MIGRATIONS, workspaces};
@@ -46,13 +47,18 @@ struct Report {
 impl Report {
     fn line(&mut self, what: &str, found: Result<String, Failure>) {
         match found {
-            Ok(said) => println!("ok      {what}: {said}"),
+            Ok(said) => print(&format!("ok      {what}: {said}")),
             Err(error) => {
                 self.sound = false;
-                println!("failed  {what}: {error}");
+                print(&format!("failed  {what}: {error}"));
             }
         }
     }
+}
+
+/// Prints a line; whoever has stopped reading needs no further one.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn sources(configuration: &Configuration) -> String {

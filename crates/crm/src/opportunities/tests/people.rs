@@ -23,7 +23,7 @@ on_both_engines! {
         let page = super::super::contacts(tx, &desk.who, id, PageRequest::default())?;
         assert_eq!(serde_json::to_value(&page.items[0]).unwrap(), expected);
         remove_contact(tx, &desk.who, id, ada.id)?;
-        assert_eq!(attempt(tx, |tx| remove_contact(tx, &desk.who, id, ada.id)), "not found: contact");
+        assert_eq!(attempt(tx, |tx| remove_contact(tx, &desk.who, id, ada.id)), "not linked: contact");
         record::get::<Contact>(tx, &desk.who, ada.id)?;
     }
 
@@ -61,7 +61,7 @@ on_both_engines! {
         assert_eq!(primary(tx)?, [lee]);
         users::delete(tx, &desk.who, lee)?;
         assert_eq!(primary(tx)?, [kim]);
-        assert_eq!(attempt(tx, |tx| unassign_user(tx, &desk.who, id, lee)), "not found: user");
+        assert_eq!(attempt(tx, |tx| unassign_user(tx, &desk.who, id, lee)), "not linked: user");
         unassign_user(tx, &desk.who, id, kim)?;
         assert!(primary(tx)?.is_empty());
     }
