@@ -61,7 +61,8 @@ on_both_engines! {
         assert_eq!(primary(tx)?, [lee]);
         users::delete(tx, &desk.who, lee)?;
         assert_eq!(primary(tx)?, [kim]);
-        assert_eq!(attempt(tx, |tx| unassign_user(tx, &desk.who, id, lee)), "not linked: user");
+        assert_eq!(attempt(tx, |tx| unassign_user(tx, &desk.who, id, lee)), "not found: user");
+        assert_eq!(attempt(tx, |tx| unassign_user(tx, &desk.who, id, max)), "not linked: user");
         unassign_user(tx, &desk.who, id, kim)?;
         assert!(primary(tx)?.is_empty());
     }
