@@ -113,6 +113,8 @@ async fn carry(
         .timer(TokioTimer::new())
         // It runs between two requests as well.
         .header_read_timeout(client_timeout)
+        // What has come whole is done, also for a client that says no more.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
