@@ -48,12 +48,12 @@ pub(crate) fn log_field(
     old: &Json,
     new: &Json,
 ) -> Result<()> {
-    tx.execute(
+    tx.enqueue(
         "insert into crm_field_change_log
              (workspace_id, id, entity_type, entity_id, field, old_value, new_value,
               actor_type, actor_id, actor_name, request_id, changed_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        &store::params![
+        store::params![
             who.workspace_id,
             who.new_id(),
             entity,

@@ -111,31 +111,48 @@ pub struct Outcome<K, R> {
     pub unknown: Vec<String>,
 }
 
+impl<I: Input> Records<I> {
+    /// Each record as its input, or what is wrong with it; and the fields that
+    /// nothing asked for, as `records[2].colour`.
+    pub(crate) fn read(self) -> (Vec<Result<I>>, Vec<String>) {
+        let mut unknown = Vec::new();
+        let read = self.given.into_iter().enumerate().map(|(index, record)| {
+            let Value::Object(fields) = record else {
+                return Err(Error::invalid(
+                    format!("records[{index}]"),
+                    "must be an object",
+                ));
+            };
+            let (input, extra) = I::from_object(fields)?;
+            let extra = extra.into_iter();
+            unknown.extend(extra.map(|name| format!("records[{index}].{name}")));
+            Ok(input)
+        });
+        (read.collect(), unknown)
+    }
+}
+
 /// Creates each of `records`.
 pub(crate) fn create<I: Input, R>(
     tx: &mut Tx<'_>,
     records: Records<I>,
+    create: impl FnMut(&mut Tx<'_>, I) -> Result<R>,
+) -> Result<Outcome<usize, R>> {
+    let (inputs, unknown) = records.read();
+    create_each(tx, inputs, unknown, create)
+}
+
+/// Creates a record of each input that could be read.
+pub(crate) fn create_each<I, R>(
+    tx: &mut Tx<'_>,
+    inputs: Vec<Result<I>>,
+    unknown: Vec<String>,
     mut create: impl FnMut(&mut Tx<'_>, I) -> Result<R>,
 ) -> Result<Outcome<usize, R>> {
-    let mut unknown = Vec::new();
-    let records = records.given.into_iter().enumerate();
-    let mut outcome = each(tx, records, |tx, index, record| {
-        let Value::Object(fields) = record else {
-            return Err(Error::invalid(
-                format!("records[{index}]"),
-                "must be an object",
-            ));
-        };
-        let (input, extra) = I::from_object(fields)?;
-        unknown.extend(
-            extra
-                .into_iter()
-                .map(|name| format!("records[{index}].{name}")),
-        );
-        create(tx, input)
+    let outcome = each(tx, inputs.into_iter().enumerate(), |tx, _, input| {
+        create(tx, input?)
     })?;
-    outcome.unknown = unknown;
-    Ok(outcome)
+    Ok(Outcome { unknown, ..outcome })
 }
 
 /// Does something to each of the records with these ids.

@@ -18,7 +18,7 @@ use crate::paging::{Page, PageRequest};
 use crate::phone::{self, Reading, Region, any_number};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
-use crate::search::{self, Document, Query, Search, Searchable};
+use crate::search::{self, Document, Query, Reach, Search, Searchable};
 use crate::text::{Name, Notes, Text};
 use crate::time::{Moment, Timestamp};
 
@@ -58,6 +58,18 @@ crate::record! {
         created_at: Timestamp,
         /// When it was last changed.
         updated_at: Timestamp,
+    }
+}
+
+impl Company {
+    /// What it is found by.
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        Reach {
+            name: Some(&self.name),
+            email: self.email.as_deref(),
+            phone: self.phone.as_deref(),
+            landline: self.landline.as_deref(),
+        }
     }
 }
 
@@ -256,10 +268,7 @@ pub fn bulk_delete(
 
 fn index(tx: &mut Tx<'_>, who: &Caller, company: &Company) -> Result<()> {
     let mut document = Document::default();
-    document.text(Some(&company.name));
-    document.text(company.email.as_deref());
-    document.phone(company.phone.as_deref());
-    document.phone(company.landline.as_deref());
+    document.reach(company.reach());
     search::put::<Company>(tx, who, company.id, &company.name, document)
 }
 

@@ -17,7 +17,7 @@ use crate::paging::{Page, PageRequest};
 use crate::phone::{self, Reading, Region, any_number, mobile_or_any};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
-use crate::search::{self, Document, Query, Search, Searchable};
+use crate::search::{self, Document, Query, Reach, Search, Searchable};
 use crate::text::{Name, Notes, Text};
 use crate::time::{Date, Moment, Timestamp};
 
@@ -85,12 +85,25 @@ crate::record! {
     }
 }
 
+impl Contact {
+    /// What it is found by.
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        Reach {
+            name: Some(&self.display_name),
+            email: self.email.as_deref(),
+            phone: self.phone.as_deref(),
+            landline: self.landline.as_deref(),
+        }
+    }
+}
+
 impl Searchable for Contact {
     const INDEX: &'static str = "contact_search";
 }
 
 /// First and last name as one.
-fn full_name(first: &str, last: Option<&str>) -> String {
+/// First and last name as one.
+pub(crate) fn full_name(first: &str, last: Option<&str>) -> String {
     match last {
         Some(last) => format!("{first} {last}"),
         None => first.to_owned(),
@@ -298,10 +311,7 @@ pub fn bulk_delete(
 
 fn index(tx: &mut Tx<'_>, who: &Caller, contact: &Contact) -> Result<()> {
     let mut document = Document::default();
-    document.text(Some(&contact.display_name));
-    document.text(contact.email.as_deref());
-    document.phone(contact.phone.as_deref());
-    document.phone(contact.landline.as_deref());
+    document.reach(contact.reach());
     search::put::<Contact>(tx, who, contact.id, &contact.display_name, document)
 }
 

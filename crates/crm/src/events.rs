@@ -78,11 +78,11 @@ pub(crate) fn emit(
         .iter()
         .map(Uuid::to_string)
         .collect();
-    tx.execute(
+    tx.enqueue(
         "insert into events
              (workspace_id, id, trigger_type, entity_type, entity_id, data, skip_action_ids, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &store::params![
+        store::params![
             who.workspace_id,
             who.new_id(),
             trigger,

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::error::Result;
+use crate::stages;
 use crate::text::Name;
 use crate::time::Timestamp;
 
@@ -37,9 +38,16 @@ pub struct Ledger<'a> {
 
 /// Begins a transaction of an import. Until it ends no other import writes into
 /// the workspace: two that look for the same name at once would both find
-/// nothing, and both make the record. Everybody else goes on undisturbed.
-pub fn begin(tx: &Tx<'_>, who: &Caller) -> Result<()> {
-    who.lock_workspace(tx)
+/// nothing, and both make the record. Everybody else goes on undisturbed, but
+/// that while opportunities come in nobody moves a card: in which stages theirs
+/// will stand is not known yet, and two who take stages one after the other
+/// would wait for each other.
+pub fn begin(tx: &mut Tx<'_>, who: &Caller, kind: Option<Kind>) -> Result<()> {
+    who.lock_workspace(tx)?;
+    match kind {
+        Some(Kind::Opportunity) => stages::hold_cards(tx, who),
+        _ => Ok(()),
+    }
 }
 
 /// The tables that an import fills.

@@ -430,21 +430,9 @@ fn select_one<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid, lock: &str) -> Res
 
 /// Makes sure that the workspace has the record.
 pub fn check<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<()> {
-    check_locking::<R>(db, who, id, "")
-}
-
-/// Makes sure that the workspace has the record, if one is named, and that it
-/// stays as it is until the end of the transaction.
-pub fn check_given<R: Record>(tx: &Tx<'_>, who: &Caller, id: Option<&Uuid>) -> Result<()> {
-    id.map_or(Ok(()), |id| {
-        check_locking::<R>(tx, who, *id, tx.engine().for_share())
-    })
-}
-
-fn check_locking<R: Record>(db: &Db<'_>, who: &Caller, id: Uuid, lock: &str) -> Result<()> {
     db.query_opt(
         &format!(
-            "select 1 from {} where workspace_id = $1 and id = $2{lock}",
+            "select 1 from {} where workspace_id = $1 and id = $2",
             R::TABLE
         ),
         &store::params![who.workspace_id, id],

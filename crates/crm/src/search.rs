@@ -42,18 +42,31 @@ pub trait Searchable: Record {
 pub(crate) struct Document(String);
 
 impl Document {
-    /// Adds a text.
+    /// Adds a text, if there is one.
     pub(crate) fn text(&mut self, text: Option<&str>) {
-        // A folded text holds no line break, so no match spans two of them.
-        let _ = writeln!(self.0, "{}", fold(text.unwrap_or_default()));
+        if let Some(text) = text {
+            // A folded text holds no line break, so no match spans two of them.
+            let _ = writeln!(self.0, "{}", fold(text));
+        }
     }
 
-    /// Adds a phone number.
-    pub(crate) fn phone(&mut self, phone: Option<&str>) {
-        if let Some(phone) = phone {
+    /// Adds what somebody is known and reached by.
+    pub(crate) fn reach(&mut self, reach: Reach<'_>) {
+        self.text(reach.name);
+        self.text(reach.email);
+        for phone in [reach.phone, reach.landline].into_iter().flatten() {
             let _ = writeln!(self.0, "{}", as_phone(phone));
         }
     }
+}
+
+/// What a contact or a company is known and reached by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach<'a> {
+    pub(crate) name: Option<&'a str>,
+    pub(crate) email: Option<&'a str>,
+    pub(crate) phone: Option<&'a str>,
+    pub(crate) landline: Option<&'a str>,
 }
 
 /// Writes an E.164 number, or a part of one, in letters of their own (of
@@ -74,26 +87,26 @@ pub(crate) fn put<R: Searchable>(
     name: &str,
     document: Document,
 ) -> Result<()> {
-    tx.execute(
+    tx.enqueue(
         &format!(
             "insert into {} (workspace_id, id, name_key, doc) values ($1, $2, $3, $4)
              on conflict (workspace_id, id)
              do update set name_key = excluded.name_key, doc = excluded.doc",
             R::INDEX
         ),
-        &store::params![who.workspace_id, id, fold(name), document.0],
+        store::params![who.workspace_id, id, fold(name), document.0],
     )?;
     Ok(())
 }
 
 /// Makes the record no longer findable.
 pub(crate) fn remove<R: Searchable>(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
-    tx.execute(
+    tx.enqueue(
         &format!(
             "delete from {} where workspace_id = $1 and id = $2",
             R::INDEX
         ),
-        &store::params![who.workspace_id, id],
+        store::params![who.workspace_id, id],
     )?;
     Ok(())
 }

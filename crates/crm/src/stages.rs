@@ -257,6 +257,19 @@ fn write_order(tx: &mut Tx<'_>, who: &Caller, order: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
+/// Lets nobody else put a card into any stage of the workspace, or take one
+/// out, until the end of the transaction.
+pub(crate) fn hold_cards(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
+    tx.execute(
+        &format!(
+            "select id from stages where workspace_id = $1 order by id{}",
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id],
+    )?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

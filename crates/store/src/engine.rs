@@ -35,6 +35,16 @@ impl Engine {
         }
     }
 
+    /// As [`for_update`](Self::for_update), for a `select` from several tables of
+    /// which only the rows of the one called `alias` are locked.
+    #[must_use]
+    pub fn for_update_of(self, alias: &str) -> String {
+        match self {
+            Self::Sqlite => String::new(),
+            Self::Postgres => format!(" for no key update of {alias}"),
+        }
+    }
+
     /// The clause that keeps rows as they are until the end of the transaction,
     /// letting others read and share them. On SQLite nothing.
     #[must_use]

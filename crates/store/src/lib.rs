@@ -541,6 +541,20 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// Runs a statement of which nothing is wanted but that it succeeds, and
+    /// which no value can make fail. On PostgreSQL it goes out together with the
+    /// next statement, or the commit, and costs no round trip; should it fail
+    /// after all, that is where the error appears.
+    ///
+    /// # Errors
+    /// The statement's; [`Error::Encode`].
+    pub fn enqueue(&mut self, sql: &str, params: impl Into<Vec<Value>>) -> Result<(), Error> {
+        match self.db.session {
+            Session::Sqlite(session) => session.execute(sql, &params.into()).map(drop),
+            Session::Postgres(session) => session.enqueue(sql, params.into()),
+        }
+    }
+
     /// Runs `f` so that it can fail alone: what it wrote is undone when it
     /// returns `Err`, and the transaction goes on. It costs no round trip.
     ///

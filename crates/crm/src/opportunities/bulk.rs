@@ -56,16 +56,21 @@ pub fn bulk_create(
         stage_id,
         position,
     };
-    cards::target_of(tx, who, &default)?;
-    let locale = who.locale(tx)?;
-    bulk::create(tx, records, |tx, mut new: NewOpportunity| {
-        let own = &mut new.placing;
+    let (mut inputs, unknown) = records.read();
+    for new in inputs.iter_mut().flatten() {
+        let own: &mut Placing = &mut new.placing;
         if own.pipeline_id.is_none() && own.stage_id.is_none() {
             own.pipeline_id = default.pipeline_id;
             own.stage_id = default.stage_id;
         }
         own.position = own.position.or(default.position);
         new.automations.add(&automations);
+    }
+    let placings = inputs.iter().flatten().map(|new| &new.placing);
+    cards::lock_placings(tx, who, placings.chain([&default]))?;
+    cards::target_of(tx, who, &default)?;
+    let locale = who.locale(tx)?;
+    bulk::create_each(tx, inputs, unknown, |tx, new| {
         super::create_in(tx, who, &locale, new, History::default())
     })
 }

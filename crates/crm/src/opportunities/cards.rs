@@ -3,6 +3,8 @@
 //! A stage that is won or lost decides the status of what enters it, and
 //! gives it back when it leaves.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::events::{self, Automations, Trigger};
 use crate::pipelines::{Pipeline, Stage};
 use crate::rank::Rank;
-use crate::record::{self, change};
+use crate::record::{self, Columns, change};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
 
@@ -97,13 +99,54 @@ pub(crate) enum Mode {
     Leave(Uuid),
 }
 
-/// A stage that was found to exist, and the index wanted there.
+/// A stage that was found to exist, in which nobody else counts cards until the
+/// end of the transaction, and the index wanted there.
 #[derive(Debug)]
 pub(crate) struct CheckedTarget {
-    pipeline_id: Uuid,
-    stage_id: Uuid,
+    pipeline: PlacementPipeline,
+    stage: PlacementStage,
+    position: i64,
+}
+
+impl CheckedTarget {
     /// The status that the stage gives, if it gives one.
-    pub(super) status: Option<Status>,
+    pub(super) fn status(&self) -> Option<Status> {
+        match (self.stage.is_won_stage, self.stage.is_lost_stage) {
+            (true, _) => Some(Status::Won),
+            (_, true) => Some(Status::Lost),
+            (false, false) => None,
+        }
+    }
+
+    /// The card that has been put there.
+    fn placement(
+        self,
+        id: Uuid,
+        opportunity_id: Uuid,
+        position: i64,
+        entered_stage_at: Timestamp,
+    ) -> Placement {
+        let Self {
+            pipeline, stage, ..
+        } = self;
+        Placement {
+            id,
+            opportunity_id,
+            pipeline_id: pipeline.id,
+            stage_id: stage.id,
+            position,
+            entered_stage_at,
+            pipeline,
+            stage,
+        }
+    }
+}
+
+/// A free place in a stage.
+#[derive(Debug)]
+pub(super) struct Spot {
+    rank: Rank,
+    /// The index of the card that takes it.
     position: i64,
 }
 
@@ -138,15 +181,34 @@ const INDEX: &str = "(select count(*) from cards above
                      and n.length = 4 and n.prefix >= substr(c.run, 1, 3)
                      and n.prefix < substr(c.run, 1, 4))";
 
+/// The pipeline and the stage of a card, as [`place_of`] reads them.
+const PLACE: &str = "p.id, p.name, s.id, s.name, s.color, s.position,
+                s.is_won_stage, s.is_lost_stage";
+
+fn place_of(
+    columns: &mut Columns<'_, '_>,
+) -> Result<(PlacementPipeline, PlacementStage), store::Error> {
+    let pipeline = PlacementPipeline {
+        id: columns.take()?,
+        name: columns.take()?,
+    };
+    let stage = PlacementStage {
+        id: columns.take()?,
+        name: columns.take()?,
+        color: columns.take()?,
+        position: columns.take()?,
+        is_won_stage: columns.take()?,
+        is_lost_stage: columns.take()?,
+    };
+    Ok((pipeline, stage))
+}
+
 /// The statement that reads the cards of opportunities, in no particular
 /// order: to have one from its primary key, SQLite would read the cards of the
 /// whole workspace.
 pub(super) fn of_sql(engine: Engine) -> String {
     format!(
-        "select c.id, c.opportunity_id, c.pipeline_id, c.stage_id,
-                {INDEX},
-                c.entered_stage_at,
-                p.name, s.name, s.color, s.position, s.is_won_stage, s.is_lost_stage
+        "select c.id, c.opportunity_id, {INDEX}, c.entered_stage_at, {PLACE}
          from cards c
          join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
          join pipelines p on p.workspace_id = c.workspace_id and p.id = c.pipeline_id
@@ -161,26 +223,19 @@ pub(super) fn of(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<Placem
         &of_sql(db.engine()),
         &store::params![who.workspace_id, ids],
         |row| {
-            let (pipeline_id, stage_id) = (row.get(2)?, row.get(3)?);
+            let mut columns = Columns::of(row);
+            let (id, opportunity_id) = (columns.take()?, columns.take()?);
+            let (position, entered_stage_at) = (columns.take()?, columns.take()?);
+            let (pipeline, stage) = place_of(&mut columns)?;
             Ok(Placement {
-                id: row.get(0)?,
-                opportunity_id: row.get(1)?,
-                pipeline_id,
-                stage_id,
-                position: row.get(4)?,
-                entered_stage_at: row.get(5)?,
-                pipeline: PlacementPipeline {
-                    id: pipeline_id,
-                    name: row.get(6)?,
-                },
-                stage: PlacementStage {
-                    id: stage_id,
-                    name: row.get(7)?,
-                    color: row.get(8)?,
-                    position: row.get(9)?,
-                    is_won_stage: row.get(10)?,
-                    is_lost_stage: row.get(11)?,
-                },
+                id,
+                opportunity_id,
+                pipeline_id: pipeline.id,
+                stage_id: stage.id,
+                position,
+                entered_stage_at,
+                pipeline,
+                stage,
             })
         },
     )?;
@@ -190,7 +245,7 @@ pub(super) fn of(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<Placem
 
 /// Finds the stage that a new opportunity's card is to enter, if any is named.
 pub(super) fn target_of(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     who: &Caller,
     placing: &Placing,
 ) -> Result<Option<CheckedTarget>> {
@@ -206,42 +261,54 @@ pub(super) fn target_of(
 }
 
 fn first_stage(db: &Db<'_>, who: &Caller, pipeline_id: Uuid) -> Result<Uuid> {
-    record::check::<Pipeline>(db, who, pipeline_id)?;
-    db.query_opt(
+    let first = db.query_opt(
         "select id from stages where workspace_id = $1 and pipeline_id = $2
          order by position, id limit 1",
         &store::params![who.workspace_id, pipeline_id],
         |row| row.get(0),
-    )?
-    .ok_or_else(|| Error::invalid("pipeline_id", "must name a pipeline that has a stage"))
+    )?;
+    if first.is_none() {
+        record::check::<Pipeline>(db, who, pipeline_id)?;
+    }
+    first.ok_or_else(|| Error::invalid("pipeline_id", "must name a pipeline that has a stage"))
 }
 
 /// Makes sure that the stage exists, in that pipeline, and that nobody else
-/// ranks cards in it until the end of the transaction.
+/// counts cards in it until the end of the transaction.
 pub(super) fn check(
-    tx: &Tx<'_>,
+    tx: &mut Tx<'_>,
     who: &Caller,
     pipeline_id: Option<Uuid>,
     stage_id: Uuid,
     position: i64,
 ) -> Result<CheckedTarget> {
-    if let Some(pipeline_id) = pipeline_id {
-        record::check::<Pipeline>(tx, who, pipeline_id)?;
+    let locked = lock(tx, who, vec![stage_id])?;
+    target_in(tx, who, locked, pipeline_id, stage_id, position)
+}
+
+/// The same, of stages that are locked already.
+fn target_in(
+    db: &Db<'_>,
+    who: &Caller,
+    locked: Vec<(PlacementPipeline, PlacementStage)>,
+    pipeline_id: Option<Uuid>,
+    stage_id: Uuid,
+    position: i64,
+) -> Result<CheckedTarget> {
+    let found = locked.into_iter().find(|(_, stage)| stage.id == stage_id);
+    let elsewhere_is = pipeline_id.filter(|id| found.as_ref().is_none_or(|(own, _)| own.id != *id));
+    if let Some(pipeline_id) = elsewhere_is {
+        record::check::<Pipeline>(db, who, pipeline_id)?;
     }
-    let stage = record::lock::<Stage>(tx, who, stage_id)?;
-    if pipeline_id.is_some_and(|id| id != stage.pipeline_id) {
-        return Err(elsewhere());
+    match found {
+        None => Err(record::not_found::<Stage>(stage_id)),
+        Some(_) if elsewhere_is.is_some() => Err(elsewhere()),
+        Some((pipeline, stage)) => Ok(CheckedTarget {
+            pipeline,
+            stage,
+            position,
+        }),
     }
-    Ok(CheckedTarget {
-        pipeline_id: stage.pipeline_id,
-        stage_id,
-        status: match (stage.is_won_stage, stage.is_lost_stage) {
-            (true, _) => Some(Status::Won),
-            (_, true) => Some(Status::Lost),
-            (false, false) => None,
-        },
-        position,
-    })
 }
 
 /// Refuses a stage of another pipeline as a filter; one that nobody knows is in
@@ -270,27 +337,27 @@ pub(super) fn put_first_card(
     tx: &mut Tx<'_>,
     who: &Caller,
     opportunity_id: Uuid,
-    target: &CheckedTarget,
+    target: CheckedTarget,
     entered_stage_at: Timestamp,
-) -> Result<()> {
+) -> Result<Placement> {
     let id = who.new_id();
-    let rank = rank_at(tx, who, target, id)?;
-    tx.execute(
+    let spot = spot(tx, who, &target, id)?;
+    tx.enqueue(
         "insert into cards
              (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run, entered_stage_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &store::params![
+        store::params![
             who.workspace_id,
             id,
             opportunity_id,
-            target.pipeline_id,
-            target.stage_id,
-            rank.as_str(),
-            rank.run(),
+            target.pipeline.id,
+            target.stage.id,
+            spot.rank.as_str(),
+            spot.rank.run(),
             entered_stage_at
         ],
     )?;
-    Ok(())
+    Ok(target.placement(id, opportunity_id, spot.position, entered_stage_at))
 }
 
 /// The statement that reads the ranks of a stage without the card `$3`.
@@ -302,13 +369,13 @@ pub(super) fn neighbours_sql(order: &str) -> String {
 }
 
 /// A rank that gives the card `id` its index among the others of the stage.
-fn rank_at(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
-    let rank = free_rank(tx, who, target, id)?;
-    if !rank.is_long() {
-        return Ok(rank);
+fn spot(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Spot> {
+    let free = free_spot(tx, who, target, id)?;
+    if !free.rank.is_long() {
+        return Ok(free);
     }
-    spread(tx, who, target.stage_id, &rank)?;
-    free_rank(tx, who, target, id)
+    spread(tx, who, target.stage.id, &free.rank)?;
+    free_spot(tx, who, target, id)
 }
 
 /// Gives the cards around a rank that has become long short ranks again.
@@ -337,25 +404,42 @@ fn spread(tx: &mut Tx<'_>, who: &Caller, stage_id: Uuid, around: &Rank) -> Resul
     Ok(())
 }
 
-fn free_rank(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Rank> {
+fn free_spot(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Spot> {
+    let stage = store::params![who.workspace_id, target.stage.id, id];
     let neighbours = |order: &str, limit: i64, offset: i64| {
-        db.query(
-            &neighbours_sql(order),
-            &store::params![who.workspace_id, target.stage_id, id, limit, offset],
-            |row| row.get::<String>(0).map(Rank::from_stored),
-        )
+        let mut params = stage.to_vec();
+        params.extend(store::params![limit, offset]);
+        db.query(&neighbours_sql(order), &params, |row| {
+            row.get::<String>(0).map(Rank::from_stored)
+        })
     };
     if target.position <= 0 {
         let top = neighbours("asc", 1, 0)?;
-        return Ok(Rank::between(None, top.first()));
+        return Ok(Spot {
+            rank: Rank::between(None, top.first()),
+            position: 0,
+        });
     }
     let around = neighbours("asc", 2, target.position - 1)?;
     if let [above, below @ ..] = around.as_slice() {
-        return Ok(Rank::between(Some(above), below.first()));
+        return Ok(Spot {
+            rank: Rank::between(Some(above), below.first()),
+            position: target.position,
+        });
     }
     let last = neighbours("desc", 1, 0)?;
-    Ok(Rank::between(last.first(), None))
+    Ok(Spot {
+        rank: Rank::between(last.first(), None),
+        position: db.query_one(OTHERS, &stage, |row| row.get(0))?,
+    })
 }
+
+/// How many cards stand in a stage besides the card `$3`.
+const OTHERS: &str = "select coalesce(sum(n.cards), 0)
+            - (select count(*) from cards own
+               where own.workspace_id = $1 and own.id = $3 and own.stage_id = $2)
+     from card_counts n
+     where n.workspace_id = $1 and n.stage_id = $2 and n.length = 1";
 
 /// The statement that finds the stages where opportunities stand. The rank is
 /// asked for because an index that holds only the stage would be read from end
@@ -369,35 +453,71 @@ pub(super) fn stages_of_sql(engine: Engine) -> String {
 }
 
 /// Lets nobody else count cards in the stages where these opportunities stand,
-/// nor in `target`, until the end of the transaction. Always in the same order,
-/// and before the opportunities are locked, so that no two wait for each other.
+/// nor in `target`, until the end of the transaction; the stages that there
+/// are. Before the opportunities are locked, so that no two wait for each other.
 pub(super) fn lock_stages(
     tx: &mut Tx<'_>,
     who: &Caller,
     opportunity_ids: Vec<Uuid>,
     target: Option<Uuid>,
-) -> Result<()> {
+) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
     let mut stages = tx.query(
         &stages_of_sql(tx.engine()),
         &store::params![who.workspace_id, opportunity_ids],
         |row| row.get::<Uuid>(0),
     )?;
     stages.extend(target);
-    tx.execute(
+    lock(tx, who, stages)
+}
+
+/// Lets nobody else count cards in these stages until the end of the
+/// transaction; those that there are. Always in the same order, and before
+/// anything else is locked: whoever needs several asks for them at once.
+fn lock(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    stages: Vec<Uuid>,
+) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
+    let locked = tx.query(
         &format!(
-            "select id from stages where workspace_id = $1 and id {} order by id{}",
+            "select {PLACE}
+             from stages s
+             join pipelines p on p.workspace_id = s.workspace_id and p.id = s.pipeline_id
+             where s.workspace_id = $1 and s.id {} order by s.id{}",
             tx.engine().any(2),
-            tx.engine().for_update()
+            tx.engine().for_update_of("s")
         ),
         &store::params![who.workspace_id, stages],
+        |row| place_of(&mut Columns::of(row)),
     )?;
-    Ok(())
+    Ok(locked)
+}
+
+/// The same, of the stages that these placings name; what they name wrongly is
+/// left to [`target_of`].
+pub(super) fn lock_placings<'p>(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    placings: impl Iterator<Item = &'p Placing>,
+) -> Result<()> {
+    let (mut stages, mut pipelines) = (BTreeSet::new(), BTreeSet::new());
+    for placing in placings {
+        match (placing.stage_id, placing.pipeline_id) {
+            (Some(stage_id), _) => stages.insert(stage_id),
+            (None, Some(pipeline_id)) => pipelines.insert(pipeline_id),
+            (None, None) => false,
+        };
+    }
+    for pipeline_id in pipelines {
+        stages.extend(first_stage(tx, who, pipeline_id).ok());
+    }
+    lock(tx, who, stages.into_iter().collect()).map(drop)
 }
 
 /// The statement that reads where an opportunity stands; in no order, for the
 /// same reason as [`of_sql`].
 pub(super) const STANDING: &str =
-    "select c.id, c.pipeline_id, c.stage_id, s.is_won_stage, s.is_lost_stage
+    "select c.id, c.pipeline_id, c.stage_id, c.entered_stage_at, s.is_won_stage, s.is_lost_stage
      from cards c
      join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
      where c.workspace_id = $1 and c.opportunity_id = $2";
@@ -406,6 +526,7 @@ struct OldCard {
     id: Uuid,
     pipeline_id: Uuid,
     stage_id: Uuid,
+    entered_stage_at: Timestamp,
     closes: bool,
 }
 
@@ -418,11 +539,12 @@ pub(crate) fn place(
     mode: Mode,
 ) -> Result<Placement> {
     let automations = &target.automations;
-    lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
+    let stages = lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
     let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
-    let target = check(
+    let target = target_in(
         tx,
         who,
+        stages,
         Some(target.pipeline_id),
         target.stage_id,
         target.position,
@@ -435,14 +557,15 @@ pub(crate) fn place(
                 id: row.get(0)?,
                 pipeline_id: row.get(1)?,
                 stage_id: row.get(2)?,
-                closes: row.get::<bool>(3)? || row.get::<bool>(4)?,
+                entered_stage_at: row.get(3)?,
+                closes: row.get::<bool>(4)? || row.get::<bool>(5)?,
             })
         },
     )?;
     cards.sort_unstable_by_key(|card| card.id);
     let there = cards
         .iter()
-        .find(|card| card.pipeline_id == target.pipeline_id);
+        .find(|card| card.pipeline_id == target.pipeline.id);
     let moved = match mode {
         Mode::Move => there.or(cards.first()),
         Mode::Add => there,
@@ -458,42 +581,25 @@ pub(crate) fn place(
             Mode::Add => (Vec::new(), false),
             Mode::Leave(pipeline) => (
                 others.filter(|card| card.pipeline_id == pipeline).collect(),
-                pipeline != target.pipeline_id && there.is_some(),
+                pipeline != target.pipeline.id && there.is_some(),
             ),
         }
     };
     for card in &gone {
-        tx.execute(
+        tx.enqueue(
             "delete from cards where workspace_id = $1 and id = $2",
-            &store::params![who.workspace_id, card.id],
+            store::params![who.workspace_id, card.id],
         )?;
     }
     if stays_there {
-        return card_in(tx, who, opportunity_id, target.pipeline_id);
+        return card_in(tx, who, opportunity_id, target.pipeline.id);
     }
-    let from = moved.map(|card| card.stage_id);
-    match moved {
-        Some(card) => {
-            let rank = rank_at(tx, who, &target, card.id)?;
-            tx.execute(
-                "update cards
-                 set pipeline_id = $3, stage_id = $4, rank = $5, run = $6,
-                     entered_stage_at = case when stage_id = $4 then entered_stage_at else $7 end
-                 where workspace_id = $1 and id = $2",
-                &store::params![
-                    who.workspace_id,
-                    card.id,
-                    target.pipeline_id,
-                    target.stage_id,
-                    rank.as_str(),
-                    rank.run(),
-                    who.now
-                ],
-            )?;
-        }
-        None => put_first_card(tx, who, opportunity_id, &target, who.now)?,
-    }
-    let entered = from != Some(target.stage_id);
+    let (from, status) = (moved.map(|card| card.stage_id), target.status());
+    let placement = match moved {
+        Some(card) => move_card(tx, who, opportunity_id, card, target)?,
+        None => put_first_card(tx, who, opportunity_id, target, who.now)?,
+    };
+    let entered = from != Some(placement.stage_id);
     if entered {
         audit::log_field(
             tx,
@@ -502,7 +608,7 @@ pub(crate) fn place(
             opportunity_id,
             "stage_id",
             &json!(from),
-            &json!(target.stage_id),
+            &json!(placement.stage_id),
         )?;
         events::emit(
             tx,
@@ -512,8 +618,8 @@ pub(crate) fn place(
             Entity::Opportunity,
             opportunity_id,
             serde_json::Map::from_iter([
-                ("pipeline_id".to_owned(), json!(target.pipeline_id)),
-                ("stage_id".to_owned(), json!(target.stage_id)),
+                ("pipeline_id".to_owned(), json!(placement.pipeline_id)),
+                ("stage_id".to_owned(), json!(placement.stage_id)),
                 ("previous_stage_id".to_owned(), json!(from)),
             ]),
         )?;
@@ -523,10 +629,39 @@ pub(crate) fn place(
     if entered || !gone.is_empty() {
         let left = moved.filter(|_| entered).into_iter().chain(gone);
         let reopens = left.into_iter().any(|card| card.closes);
-        let status = target.status.or(reopens.then_some(Status::Open));
+        let status = status.or(reopens.then_some(Status::Open));
         set_status(tx, who, &mut opportunity, status, automations)?;
     }
-    card_in(tx, who, opportunity_id, target.pipeline_id)
+    Ok(placement)
+}
+
+fn move_card(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    opportunity_id: Uuid,
+    card: &OldCard,
+    target: CheckedTarget,
+) -> Result<Placement> {
+    let spot = spot(tx, who, &target, card.id)?;
+    let entered_stage_at = match card.stage_id == target.stage.id {
+        true => card.entered_stage_at,
+        false => who.now,
+    };
+    tx.enqueue(
+        "update cards
+         set pipeline_id = $3, stage_id = $4, rank = $5, run = $6, entered_stage_at = $7
+         where workspace_id = $1 and id = $2",
+        store::params![
+            who.workspace_id,
+            card.id,
+            target.pipeline.id,
+            target.stage.id,
+            spot.rank.as_str(),
+            spot.rank.run(),
+            entered_stage_at
+        ],
+    )?;
+    Ok(target.placement(card.id, opportunity_id, spot.position, entered_stage_at))
 }
 
 fn card_in(

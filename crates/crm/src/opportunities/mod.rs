@@ -23,7 +23,7 @@ pub use people::{
 use crate::audit::{self, Entity};
 use crate::caller::{Caller, Locale};
 use crate::companies::Company;
-use crate::contacts::Contact;
+use crate::contacts::{Contact, full_name};
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::input::Patch;
@@ -32,7 +32,7 @@ use crate::money::{Amount, Currency, Percent};
 use crate::paging::{self, Listing, Page, PageRequest};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Record, Writable, change};
-use crate::search::{self, Document, Query, Search, Searchable};
+use crate::search::{self, Document, Query, Reach, Search, Searchable};
 use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
 use crate::time::{Date, Moment, Timestamp};
@@ -366,11 +366,11 @@ fn create_in(
         placing,
         automations,
     } = input;
-    check_links(tx, who, &fields)?;
+    let (contact, company) = links(tx, who, &fields)?;
     let target = cards::target_of(tx, who, &placing)?;
     let status = target
         .as_ref()
-        .and_then(|target| target.status)
+        .and_then(|target| target.status())
         .or(fields.status)
         .unwrap_or_default();
     let instant_of = |day: Date| Timestamp::start_of(day, &locale.zone());
@@ -402,10 +402,16 @@ fn create_in(
     });
     let id = who.new_id();
     let mut opportunity = record::insert::<Opportunity>(tx, who, id, columns)?;
-    index(tx, who, "o.id", id)?;
-    if let Some(target) = &target {
+    let reaches = [
+        contact.as_ref().map(Contact::reach),
+        company.as_ref().map(Company::reach),
+    ];
+    let document = document(&opportunity.name, reaches);
+    search::put::<Opportunity>(tx, who, id, &opportunity.name, document)?;
+    if let Some(target) = target {
         let entered = history.entered_stage_on.map_or(who.now, instant_of);
-        cards::put_first_card(tx, who, id, target, entered)?;
+        let card = cards::put_first_card(tx, who, id, target, entered)?;
+        opportunity.placements.push(card);
     }
     events::emit(
         tx,
@@ -415,12 +421,6 @@ fn create_in(
         Entity::Opportunity,
         id,
         serde_json::Map::new(),
-    )?;
-    expand::complete(
-        tx,
-        who,
-        std::slice::from_mut(&mut opportunity),
-        &Expansions::default(),
     )?;
     Ok(opportunity)
 }
@@ -437,7 +437,7 @@ pub fn update(
         automations,
     } = input;
     let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
-    check_links(tx, who, &fields)?;
+    links(tx, who, &fields)?;
     let before = opportunity.status;
     let mut changes = fields.apply(&mut opportunity);
     if changed(&changes, "actual_close_date") {
@@ -509,11 +509,24 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     record::delete::<Opportunity>(tx, who, id)
 }
 
-/// Makes sure that the records named exist, and stay until the end of the
-/// transaction as they are: what they are found by is about to be copied.
-fn check_links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<()> {
-    record::check_given::<Contact>(tx, who, fields.contact_id.value())?;
-    record::check_given::<Company>(tx, who, fields.company_id.value())
+/// The contact and the company that are named. They exist, and stay until the
+/// end of the transaction as they are: what they are found by is about to be
+/// copied.
+fn links(
+    tx: &Tx<'_>,
+    who: &Caller,
+    fields: &OpportunityFields,
+) -> Result<(Option<Contact>, Option<Company>)> {
+    let contact_id = fields.contact_id.value();
+    let company_id = fields.company_id.value();
+    Ok((
+        contact_id
+            .map(|id| record::share(tx, who, *id))
+            .transpose()?,
+        company_id
+            .map(|id| record::share(tx, who, *id))
+            .transpose()?,
+    ))
 }
 
 /// Takes the contact off every opportunity whose primary contact it is.
@@ -601,11 +614,6 @@ pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> 
         ),
         &store::params![who.workspace_id, id],
     )?;
-    index(tx, who, column, id)
-}
-
-/// As [`reindex`], of opportunities that nobody else can see or change.
-fn index(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> Result<()> {
     let documents = tx.query(
         &format!(
             "select o.id, o.name,
@@ -619,27 +627,37 @@ fn index(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> Result<()> {
         &store::params![who.workspace_id, id],
         |row| {
             let text = |index| row.get::<Option<String>>(index);
-            let name = row.get::<String>(1)?;
-            let full_name = [text(2)?, text(3)?]
-                .map(Option::unwrap_or_default)
-                .join(" ");
-            let mut document = Document::default();
-            document.text(Some(&name));
-            document.text(Some(&full_name));
-            document.text(text(4)?.as_deref());
-            document.phone(text(5)?.as_deref());
-            document.phone(text(6)?.as_deref());
-            document.text(text(7)?.as_deref());
-            document.text(text(8)?.as_deref());
-            document.phone(text(9)?.as_deref());
-            document.phone(text(10)?.as_deref());
-            Ok((row.get::<Uuid>(0)?, name, document))
+            let (id, name): (Uuid, String) = (row.get(0)?, row.get(1)?);
+            let (first, last) = (text(2)?, text(3)?);
+            let full_name = first.map(|first| full_name(&first, last.as_deref()));
+            let contact = [full_name, text(4)?, text(5)?, text(6)?];
+            let company = [text(7)?, text(8)?, text(9)?, text(10)?];
+            let reaches = [&contact, &company].map(|[name, email, phone, landline]| {
+                Some(Reach {
+                    name: name.as_deref(),
+                    email: email.as_deref(),
+                    phone: phone.as_deref(),
+                    landline: landline.as_deref(),
+                })
+            });
+            let document = document(&name, reaches);
+            Ok((id, name, document))
         },
     )?;
     for (id, name, document) in documents {
         search::put::<Opportunity>(tx, who, id, &name, document)?;
     }
     Ok(())
+}
+
+/// What an opportunity is found by: its name, its contact and its company.
+fn document(name: &str, reaches: [Option<Reach<'_>>; 2]) -> Document {
+    let mut document = Document::default();
+    document.text(Some(name));
+    for reach in reaches.into_iter().flatten() {
+        document.reach(reach);
+    }
+    document
 }
 
 /// The opportunities of a contact, a company or a pipeline: those whose

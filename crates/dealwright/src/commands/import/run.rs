@@ -40,7 +40,7 @@ pub(super) async fn run(
     let wanted = plan.pipelines;
     let caller = at_once(who);
     let prepare = move |tx: &mut Tx<'_>| {
-        imports::begin(tx, &caller)?;
+        imports::begin(tx, &caller, None)?;
         Pipelines::prepare(tx, &caller, &wanted, dry_run)
     };
     let (pipelines, made) = transact(store, dry_run, prepare).await?;
@@ -201,7 +201,7 @@ impl Import {
         kind: &dyn Kind,
         rows: &[DraftedRow],
     ) -> crm::Result<Vec<Outcome>> {
-        imports::begin(tx, who)?;
+        imports::begin(tx, who, Some(kind.entry()))?;
         let planned = self.planned.read().unwrap_or_else(PoisonError::into_inner);
         let mut links = Links::new();
         rows.iter()
