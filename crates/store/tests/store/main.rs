@@ -88,6 +88,13 @@ pub(crate) fn insert(tx: &mut store::Tx<'_>, number: u128, body: &str) -> Result
     )
 }
 
+fn enqueue(tx: &mut store::Tx<'_>, number: u128, body: &str) -> Result<(), Error> {
+    tx.enqueue(
+        "insert into note (id, body) values ($1, $2)",
+        params![id(number), body],
+    )
+}
+
 pub(crate) async fn add(store: &Store, number: u128, body: &'static str) {
     store
         .write(move |tx| insert(tx, number, body))
@@ -354,6 +361,54 @@ on_both_engines! {
             Ok(())
         }).await.unwrap();
         assert_eq!(bodies(&home.store).await, ["before", "kept", "after"]);
+    }
+
+    async fn what_is_enqueued_happens_in_its_order(home: with_notes) {
+        home.store.write(|tx| -> Result<(), Problem> {
+            enqueue(tx, 1, "first")?;
+            let seen = tx.query("select body from note", &[], |row| row.get::<String>(0))?;
+            assert_eq!(seen, ["first"]);
+            enqueue(tx, 2, "undone")?;
+            enqueue(tx, 3, "kept")?;
+            tx.execute("delete from note where id = $1", &params![id(2)])?;
+            let inner = tx.savepoint(|tx| -> Result<(), Problem> {
+                // Neither the one that has gone out nor the one that has not.
+                insert(tx, 4, "undone")?;
+                enqueue(tx, 5, "undone")?;
+                Err(Problem::Refused)
+            });
+            assert!(matches!(inner, Err(Problem::Refused)));
+            let inner = tx.savepoint(|tx| -> Result<(), Problem> {
+                enqueue(tx, 6, "undone")?;
+                Err(Problem::Refused)
+            });
+            assert!(matches!(inner, Err(Problem::Refused)));
+            tx.savepoint(|tx| enqueue(tx, 7, "last"))?;
+            Ok(())
+        }).await.unwrap();
+        assert_eq!(bodies(&home.store).await, ["first", "kept", "last"]);
+    }
+
+    async fn what_is_enqueued_alone_is_written_too(home: with_notes) {
+        home.store.write(|tx| enqueue(tx, 1, "alone")).await.unwrap();
+        assert_eq!(bodies(&home.store).await, ["alone"]);
+    }
+
+    async fn what_is_enqueued_and_fails_after_all_fails_the_write(home: with_notes) {
+        add(&home.store, 1, "first").await;
+        let at_the_end = home.store.write(|tx| {
+            insert(tx, 2, "second")?;
+            enqueue(tx, 1, "same id")
+        }).await;
+        assert!(matches!(at_the_end, Err(Error::UniqueViolation { .. })), "{at_the_end:?}");
+        let on_the_way = home.store.write(|tx| {
+            enqueue(tx, 1, "same id")?;
+            insert(tx, 2, "second").map(drop)
+        }).await;
+        assert!(matches!(on_the_way, Err(Error::UniqueViolation { .. })), "{on_the_way:?}");
+        let unstorable = home.store.write(|tx| enqueue(tx, 2, "nul \0")).await;
+        assert!(matches!(unstorable, Err(Error::Encode(_))), "{unstorable:?}");
+        assert_eq!(bodies(&home.store).await, ["first"]);
     }
 
     async fn a_statement_that_failed_dooms_the_transaction_that_goes_on(home: with_notes) {

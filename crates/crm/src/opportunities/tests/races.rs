@@ -55,6 +55,29 @@ on_both_engines! {
         assert_eq!(numbers, expected);
     }
 
+    async fn calls_that_enter_several_stages_never_wait_for_each_other_in_a_circle(world) {
+        let ids = world.write(|tx, desk| {
+            (0..8).map(|_| Ok(desk.opportunity(tx, "Deal")?.id)).collect::<Result<Vec<_>>>()
+        }).await.unwrap();
+        let before = world.store.stats().retries;
+        let results = world.all_at_once(8, move |tx, desk, index| {
+            if index % 4 == 3 {
+                return desk.move_to(tx, ids[index], desk.stages[index % 2], 0).map(drop);
+            }
+            // Each in another order.
+            let records: Vec<_> = (0..12)
+                .map(|number| json!({ "name": "Deal", "stage_id": desk.stages[(index + number * 5) % 6] }))
+                .collect();
+            let made = bulk_create(tx, &desk.who, given(json!({ "records": records })))?;
+            assert_eq!(made.done.len(), 12);
+            Ok(())
+        }).await;
+        for result in results {
+            assert_eq!(outcome(result), "done");
+        }
+        assert_eq!(world.store.stats().retries, before);
+    }
+
     async fn a_stage_is_not_deleted_under_a_card_that_enters_it(world) {
         let id = world.write(|tx, desk| Ok(desk.opportunity(tx, "Deal")?.id)).await.unwrap();
         let (entered, deleted) = world.overlapping(
