@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use store::{Db, Tx, Value};
+use store::{Db, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -111,6 +111,10 @@ pub(crate) fn remove<R: Searchable>(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> 
     Ok(())
 }
 
+/// What matches more often than this is common: it is found sooner by looking
+/// at one record after the other, newest first, than by gathering all matches.
+const COMMON: i64 = 5000;
+
 /// Narrows `condition`, which speaks of the record's table as `t`, to what
 /// `query` is found in.
 pub fn narrow<R: Searchable>(
@@ -124,25 +128,34 @@ pub fn narrow<R: Searchable>(
         condition.and("false", []);
         return Ok(());
     }
-    let mut matches = Vec::new();
-    for needle in &needles {
-        let parameter = condition.bound() + 1;
-        let (text, value) = db.engine().contains(R::INDEX, "s", parameter, needle);
-        condition.bind(value);
-        matches.push(text);
-    }
-    let (table, matches) = (R::INDEX, matches.join(" or "));
-    // What is in no index is looked for in the workspace's documents. Else
-    // nothing must tempt SQLite to begin by those: the index is far shorter.
-    let text = if needles.iter().any(|needle| needle.chars().nth(2).is_none()) {
-        format!("t.id in (select s.id from {table} s where s.workspace_id = $1 and ({matches}))")
+    let (engine, table, parameter) = (db.engine(), R::INDEX, condition.bound() + 1);
+    db.plan_for_values();
+    let text = if !engine.has_index_for(&needles) || is_common::<R>(db, &needles)? {
+        let (matches, values) = engine.scan_contains("s", parameter, &needles);
+        condition.bind_all(values);
+        format!(
+            "exists (select 1 from {table} s
+                     where s.workspace_id = t.workspace_id and s.id = t.id and {matches})"
+        )
     } else {
+        let (matches, values) = engine.contains(table, "s", parameter, &needles);
+        condition.bind_all(values);
+        // Nothing of the workspace's must tempt SQLite to begin by its
+        // documents: the index is far shorter.
         format!(
             "(t.workspace_id, t.id) in (select s.workspace_id, s.id from {table} s where {matches})"
         )
     };
     condition.and(&text, []);
     Ok(())
+}
+
+/// Whether so many documents match that it is better to walk through them.
+fn is_common<R: Searchable>(db: &Db<'_>, needles: &[String]) -> Result<bool> {
+    match db.engine().count_containing(R::INDEX, needles, COMMON) {
+        Some((sql, value)) => Ok(db.query_one(&sql, &[value], |row| row.get::<i64>(0))? == COMMON),
+        None => Ok(false),
+    }
 }
 
 /// The texts of which any one makes a document a match.
@@ -157,55 +170,80 @@ fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
     Ok(needles)
 }
 
-/// Where matches of one rank are found.
+/// Where matches of one rank are found, newest first.
 pub(crate) struct Tier {
-    table: &'static str,
+    from: String,
     condition: Condition,
+    order: String,
 }
 
 impl Tier {
     /// The statement that reads the newest `limit` of them.
     pub(crate) fn statement(&self, limit: i64) -> (String, Condition) {
+        let Self { from, order, .. } = self;
         let mut bounded = self.condition.clone();
         let limit = bounded.bind(limit);
         let sql = format!(
-            "select t.id from {} t where {} order by t.id desc limit {limit}",
-            self.table,
+            "select t.id from {from} where {} order by {order} desc limit {limit}",
             bounded.text()
         );
         (sql, bounded)
     }
 }
 
-/// The ranks of a match, the best first; none for a query that folds to
-/// nothing.
-pub(crate) fn tiers<R: Searchable>(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<Tier>> {
-    let name = fold(query);
-    if name.is_empty() {
-        return Ok(Vec::new());
-    }
-    let named = |text: &str, values: Vec<Value>| {
+/// Those of exactly this name.
+pub(crate) fn named<R: Searchable>(who: &Caller, name: &str) -> Tier {
+    let mut condition = record::all(who);
+    condition.and("t.name_key = ?", [name.into()]);
+    documents::<R>(condition)
+}
+
+/// Those whose name begins so and goes on.
+pub(crate) fn beginning<R: Searchable>(db: &Db<'_>, who: &Caller, name: &str) -> Result<Tier> {
+    let begins = |column: &str| {
+        let after = format!("{name}{}", char::MAX);
         let mut condition = record::all(who);
-        condition.and(text, values);
-        Tier {
-            table: R::INDEX,
-            condition,
-        }
+        let text = format!("{column} > ? and {column} < ?");
+        condition.and(&text, [name.into(), after.into()]);
+        condition
     };
-    let after = format!("{name}{}", char::MAX);
-    let mut anywhere = record::all(who);
-    narrow::<R>(db, who, &mut anywhere, query)?;
-    Ok(vec![
-        named("t.name_key = ?", vec![name.clone().into()]),
-        named(
-            "t.name_key > ? and t.name_key < ?",
-            vec![name.into(), after.into()],
-        ),
-        Tier {
-            table: R::TABLE,
-            condition: anywhere,
-        },
-    ])
+    let indexed = begins("t.name_key");
+    let counted = format!(
+        "select count(*) from (select 1 from {} t where {} limit {COMMON}) as counted",
+        R::INDEX,
+        indexed.text()
+    );
+    let count: i64 = db.query_one(&counted, indexed.params(), |row| row.get(0))?;
+    Ok(documents::<R>(match count {
+        COMMON => begins(&db.engine().unindexed("t.name_key")),
+        _ => indexed,
+    }))
+}
+
+/// Those in whose documents one of the needles is.
+pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[String]) -> Tier {
+    let (engine, mut condition) = (db.engine(), record::all(who));
+    let parameter = condition.bound() + 1;
+    if !engine.has_index_for(needles) {
+        let (text, values) = engine.scan_contains("t", parameter, needles);
+        condition.bind_all(values).and(&text, []);
+        return documents::<R>(condition);
+    }
+    let walk = engine.newest_containing(R::INDEX, "t", parameter, needles);
+    condition.bind_all(walk.values).and(&walk.condition, []);
+    Tier {
+        from: walk.from,
+        condition,
+        order: walk.order,
+    }
+}
+
+fn documents<R: Searchable>(condition: Condition) -> Tier {
+    Tier {
+        from: format!("{} t", R::INDEX),
+        condition,
+        order: "t.id".to_owned(),
+    }
 }
 
 /// The records that `search` finds, best first: those of exactly this name,
@@ -214,15 +252,21 @@ pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Resu
     let limit = search.limit.unwrap_or_default();
     let wanted = limit.get() as usize + 1;
     let mut ids: Vec<Uuid> = Vec::new();
-    for tier in tiers::<R>(db, who, &search.query)? {
-        if ids.len() >= wanted {
-            break;
-        }
+    let mut take = |tier: Tier| -> Result<bool> {
         // Some of these may be there already, by a better tier.
         let (sql, bounded) = tier.statement(i64::from(limit.get()) + 1 + ids.len() as i64);
-        let found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
-        let new: Vec<_> = found.into_iter().filter(|id| !ids.contains(id)).collect();
-        ids.extend(new);
+        let mut found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
+        found.retain(|id| !ids.contains(id));
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        ids.extend(found);
+        Ok(ids.len() >= wanted)
+    };
+    db.plan_for_values();
+    let name = fold(&search.query);
+    let enough =
+        name.is_empty() || take(named::<R>(who, &name))? || take(beginning::<R>(db, who, &name)?)?;
+    if !enough {
+        take(containing::<R>(db, who, &needles(db, who, &search.query)?))?;
     }
     ids.truncate(wanted);
     let mut found = record::of_ids::<R>(db, who, ids.clone())?;

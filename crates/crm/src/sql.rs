@@ -52,6 +52,12 @@ impl Condition {
         format!("${}", self.params.len())
     }
 
+    /// Binds further values, for a text that names their parameters itself.
+    pub fn bind_all(&mut self, values: Vec<Value>) -> &mut Self {
+        self.params.extend(values);
+        self
+    }
+
     /// How many values are bound.
     pub fn bound(&self) -> usize {
         self.params.len()

@@ -68,12 +68,13 @@ impl Engine {
     }
 
     /// The condition "the column `doc` of `table`, here called `alias`,
-    /// contains `term`", through the index; and what to bind at `$param`.
+    /// contains one of `terms`", through the index; and what to bind from
+    /// `$param` on.
     ///
-    /// `doc` and `term` must have been folded alike (lower case, no accents)
+    /// `doc` and the terms must have been folded alike (lower case, no accents)
     /// by the caller; here they are compared as they are, every character
-    /// meaning itself. A term of one or two characters is in no index: it gives
-    /// [`scan_contains`](Self::scan_contains).
+    /// meaning itself. A term of one or two characters [is in no
+    /// index](Self::has_index_for).
     ///
     /// The migrations make the index. PostgreSQL:
     ///
@@ -103,36 +104,156 @@ impl Engine {
     /// end;
     /// ```
     #[must_use]
-    pub fn contains(self, table: &str, alias: &str, param: usize, term: &str) -> (String, Value) {
-        if term.chars().nth(2).is_none() {
-            return self.scan_contains(alias, param, term);
-        }
+    pub fn contains(
+        self,
+        table: &str,
+        alias: &str,
+        param: usize,
+        terms: &[String],
+    ) -> (String, Vec<Value>) {
         match self {
             Self::Sqlite => (
                 format!(
                     "{alias}.rowid in (select rowid from {table}_index \
                      where {table}_index match ${param})"
                 ),
-                Value::Text(format!("\"{}\"", term.replace('"', "\"\""))),
+                vec![fts_query(terms)],
             ),
-            Self::Postgres => (
-                format!("{alias}.doc like ${param}"),
-                Value::Text(like_pattern(term)),
+            Self::Postgres => any_term(
+                param,
+                terms,
+                |param| format!("{alias}.doc like {param}"),
+                like_pattern,
             ),
         }
     }
 
     /// The same condition as [`contains`](Self::contains) without the index:
-    /// cheaper when the term is common and a newest-first walk with a limit
-    /// finds its page quickly.
+    /// cheaper when a term is common and a newest-first walk with a limit finds
+    /// its page quickly.
     #[must_use]
-    pub fn scan_contains(self, alias: &str, param: usize, term: &str) -> (String, Value) {
-        let condition = match self {
-            Self::Sqlite => format!("instr({alias}.doc, ${param}) > 0"),
-            Self::Postgres => format!("position(${param} in {alias}.doc) > 0"),
+    pub fn scan_contains(
+        self,
+        alias: &str,
+        param: usize,
+        terms: &[String],
+    ) -> (String, Vec<Value>) {
+        let condition = |param: String| match self {
+            Self::Sqlite => format!("instr({alias}.doc, {param}) > 0"),
+            Self::Postgres => format!("position({param} in {alias}.doc) > 0"),
         };
-        (condition, Value::Text(term.to_owned()))
+        any_term(param, terms, condition, str::to_owned)
     }
+
+    /// Whether every one of `terms` is long enough to be found by the index.
+    #[must_use]
+    pub fn has_index_for(self, terms: &[String]) -> bool {
+        terms.iter().all(|term| term.chars().nth(2).is_some())
+    }
+
+    /// From where the rows of `table`, called `alias`, that contain one of
+    /// `terms` come newest first, however many there are.
+    #[must_use]
+    pub fn newest_containing(
+        self,
+        table: &str,
+        alias: &str,
+        param: usize,
+        terms: &[String],
+    ) -> Walk {
+        match self {
+            // The index itself is in the order in which rows were added.
+            Self::Sqlite => Walk {
+                from: format!(
+                    "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
+                ),
+                condition: format!("i.{table}_index match ${param}"),
+                values: vec![fts_query(terms)],
+                order: "i.rowid".to_owned(),
+            },
+            Self::Postgres => {
+                let (condition, values) = self.contains(table, alias, param, terms);
+                Walk {
+                    from: format!("{table} {alias}"),
+                    condition,
+                    values,
+                    order: format!("{alias}.id"),
+                }
+            }
+        }
+    }
+
+    /// The statement that counts, no further than `limit`, how many rows of
+    /// `table` contain one of `terms`, and what to bind at `$1`: for whoever has
+    /// to choose between [`contains`](Self::contains) and
+    /// [`scan_contains`](Self::scan_contains). None on PostgreSQL, which
+    /// [chooses by itself](crate::Db::plan_for_values).
+    #[must_use]
+    pub fn count_containing(
+        self,
+        table: &str,
+        terms: &[String],
+        limit: i64,
+    ) -> Option<(String, Value)> {
+        match self {
+            Self::Sqlite => Some((
+                format!(
+                    "select count(*) from (
+                         select 1 from {table}_index where {table}_index match $1 limit {limit})"
+                ),
+                fts_query(terms),
+            )),
+            Self::Postgres => None,
+        }
+    }
+
+    /// The column, compared without its index: for when the order of another
+    /// one is wanted. PostgreSQL [chooses by itself](crate::Db::plan_for_values).
+    #[must_use]
+    pub fn unindexed(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("+{column}"),
+            Self::Postgres => column.to_owned(),
+        }
+    }
+}
+
+/// The pieces of a statement that gives rows newest first.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// What to select from.
+    pub from: String,
+    /// The condition that the rows meet.
+    pub condition: String,
+    /// What it binds.
+    pub values: Vec<Value>,
+    /// What to order by, descending.
+    pub order: String,
+}
+
+/// The condition that `condition` holds of one of the terms, each bound at a
+/// parameter of its own.
+fn any_term(
+    first: usize,
+    terms: &[String],
+    condition: impl Fn(String) -> String,
+    bound: impl Fn(&str) -> String,
+) -> (String, Vec<Value>) {
+    let conditions: Vec<_> = (first..)
+        .zip(terms)
+        .map(|(param, _)| condition(format!("${param}")))
+        .collect();
+    let values = terms.iter().map(|term| Value::Text(bound(term))).collect();
+    (format!("({})", conditions.join(" or ")), values)
+}
+
+/// FTS5's query for one of the terms, each taken as it is.
+fn fts_query(terms: &[String]) -> Value {
+    let quoted: Vec<_> = terms
+        .iter()
+        .map(|term| format!("\"{}\"", term.replace('"', "\"\"")))
+        .collect();
+    Value::Text(quoted.join(" OR "))
 }
 
 fn like_pattern(term: &str) -> String {

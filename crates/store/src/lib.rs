@@ -52,7 +52,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use engine::Engine;
+pub use engine::{Engine, Walk};
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};
@@ -494,6 +494,16 @@ impl<'a> Db<'a> {
         match self.session {
             Session::Sqlite(session) => session.each(sql, params, &mut f),
             Session::Postgres(session) => session.each(sql, params, &mut f),
+        }
+    }
+
+    /// Lets PostgreSQL plan the statements that follow in this transaction for
+    /// their very values rather than once for all: for conditions whose best
+    /// index depends on how common a value is. Costs no round trip. SQLite's
+    /// plans never depend on values.
+    pub fn plan_for_values(&self) {
+        if let Session::Postgres(session) = self.session {
+            session.plan_for_values();
         }
     }
 

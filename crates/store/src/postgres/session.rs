@@ -580,6 +580,11 @@ impl Session {
         self.queue.borrow_mut().push(Step::Control(sql));
     }
 
+    /// Has what follows in this transaction planned for its values.
+    pub(crate) fn plan_for_values(&self) {
+        self.control("set local plan_cache_mode = force_custom_plan".to_owned());
+    }
+
     /// Lets a statement go out with the next one that is waited for.
     pub(crate) fn enqueue(&self, sql: &str, params: Vec<Value>) -> Result<(), Error> {
         self.check(&params)?;

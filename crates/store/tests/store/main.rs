@@ -663,17 +663,20 @@ on_both_engines! {
             ("zo", vec![8]), ("a* or", vec![9]), ("or not and", vec![9]), ("other", vec![]),
             ("%%%", vec![]), ("___", vec![]), ("e m", vec![8]),
         ] {
+            let terms = [term.to_owned()];
             for indexed in [true, false] {
+                let terms = terms.clone();
                 let numbers = home.store.read(move |db| {
-                    let (condition, value) = if indexed {
-                        db.engine().contains("note", "n", 2, term)
-                    } else {
-                        db.engine().scan_contains("n", 2, term)
+                    let (condition, values) = match indexed && db.engine().has_index_for(&terms) {
+                        true => db.engine().contains("note", "n", 2, &terms),
+                        false => db.engine().scan_contains("n", 2, &terms),
                     };
+                    let mut params = vec![Value::from(0)];
+                    params.extend(values);
                     db.query(
                         &format!("select number from note n where number >= $1 and {condition} \
                                   order by number"),
-                        &params![0, value], |row| row.get::<i64>(0))
+                        &params, |row| row.get::<i64>(0))
                 }).await.unwrap_or_else(|error: Error| panic!("{term}: {error}"));
                 assert_eq!(numbers, found, "{term} indexed: {indexed}");
             }
