@@ -240,16 +240,14 @@ impl Ledger {
     fn send(&mut self, call: Call, unanswered: Unanswered, tally: &Tally) -> Fate {
         let answer = match self.try_send(&call) {
             Ok(answer) => answer,
-            Err(error) => {
-                                match unanswered {
-                    Unanswered::IsUnknown => {
-                        self.unknown = Some(call);
-                        return Fate::Unknown;
-                    }
-                    Unanswered::WasNotDone => return Fate::Gone,
-                    Unanswered::IsAFault => panic!("{} got no answer: {error}", call.path),
+            Err(error) => match unanswered {
+                Unanswered::IsUnknown => {
+                    self.unknown = Some(call);
+                    return Fate::Unknown;
                 }
-            }
+                Unanswered::WasNotDone => return Fate::Gone,
+                Unanswered::IsAFault => panic!("{} got no answer: {error}", call.path),
+            },
         };
         if answer.status == 503 {
             assert_error(&answer, 503, "SERVICE_UNAVAILABLE", &[]);
@@ -257,8 +255,7 @@ impl Ledger {
                 tally.add("refused: no room on the disk", 1);
                 return Fate::Refused;
             }
-            tally.add("refused: no database", 1);
-            // It may have been at its very end.
+            // The database was lost, perhaps while it committed.
             self.unknown = Some(call);
             return Fate::Unknown;
         }
@@ -376,7 +373,7 @@ impl Ledger {
         tally.add("histories compared", found.traces.len());
         if let Some((call, was_done)) = unknown {
             let outcome = if was_done { "done" } else { "not done" };
-            tally.add(&format!("calls without an answer: {outcome}"), 1);
+            tally.add(&format!("unanswered: {outcome}"), 1);
             if call.key.is_some() {
                 self.retry(call, was_done, tally);
             }

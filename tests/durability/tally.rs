@@ -31,7 +31,8 @@ impl Tally {
         });
     }
 
-    fn count(&self, begin: &str) -> usize {
+    /// How many there were of what begins so.
+    pub(super) fn count(&self, begin: &str) -> usize {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = counts.iter().filter(|(what, _)| what.starts_with(begin));
         counted.map(|(_, count)| count).sum()

@@ -19,19 +19,19 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// As fast as the machine allows.
     pub(crate) fn start() -> Cluster {
-        Cluster::launch(command(&[]), "")
+        Cluster::launch(script(), "")
     }
 
     /// One that keeps what it has acknowledged when its processes are killed.
     pub(crate) fn start_durable() -> Cluster {
-        Cluster::launch(command(&[]), "-c synchronous_commit=on")
+        Cluster::launch(script(), "-c synchronous_commit=on")
     }
 
     /// The same with all that it writes on this disk.
     pub(crate) fn start_on(disk: &Disk) -> Cluster {
-        let mut command = command(&disk.enter());
-        command.env("TMPDIR", disk.inside());
-        Cluster::launch(command, "-c synchronous_commit=on")
+        let mut script = script();
+        script.env("TMPDIR", disk.path());
+        Cluster::launch(script, "-c synchronous_commit=on")
     }
 
     fn launch(mut command: Command, options: &str) -> Cluster {
@@ -112,15 +112,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The script that starts clusters, run by `within`.
-fn command(within: &[String]) -> Command {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/with-postgres");
-    match within {
-        [] => Command::new(script),
-        [program, arguments @ ..] => {
-            let mut command = Command::new(program);
-            command.args(arguments).arg(script);
-            command
-        }
-    }
+/// What starts clusters.
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/with-postgres"))
 }

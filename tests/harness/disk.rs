@@ -1,62 +1,69 @@
 //! Disks so small that they can be filled.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-/// A file system in memory, mounted where only a process of ours can see it and
-/// those that look through its eyes. It goes with that process, which ends when
-/// this one does.
+/// Set for a test that runs where it may mount what nobody else sees.
+const SECLUDED: &str = "TEST_MAY_MOUNT";
+
+/// A file system in memory that only the test which mounted it can see, with
+/// the programs that it starts. It goes with them.
 pub(crate) struct Disk {
-    holder: Child,
-    /// Where it is mounted.
     mounted: tempfile::TempDir,
 }
 
 impl Disk {
-    /// A disk of that many megabytes; none where nothing may be mounted, as in
-    /// a container without that right.
-    pub(crate) fn mount(megabytes: usize) -> Option<Disk> {
+    /// A disk of that many megabytes for the test of this name, such as
+    /// `overload::a_test`. The test runs once more, in a process where the disk
+    /// can be mounted, and here there is none: it is over when this comes back.
+    /// It is so also where nothing may be mounted, as in a container without
+    /// that right.
+    pub(crate) fn for_test(name: &str, megabytes: usize) -> Option<Disk> {
+        if std::env::var_os(SECLUDED).is_some() {
+            return Some(Disk::mount(megabytes));
+        }
+        if !secluded("true")
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            println!("{name}: nothing can be mounted here");
+            return None;
+        }
+        let test = std::env::current_exe().expect("the path of the tests");
+        let ran = secluded(test)
+            .args(["--exact", name, "--nocapture"])
+            .env(SECLUDED, "1")
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("what has just run a program");
+        let printed = String::from_utf8_lossy(&ran.stdout);
+        print!("{printed}");
+        assert!(ran.status.success(), "{name} failed");
+        assert!(printed.contains(" 1 passed"), "there is no test {name}");
+        None
+    }
+
+    fn mount(megabytes: usize) -> Disk {
         let mounted = tempfile::Builder::new()
             .prefix("dealwright-disk-")
             .tempdir()
             .expect("a temporary folder");
-        let mount = format!(
-            r#"mount -t tmpfs -o size={megabytes}m,mode=1777 dealwright "$0" && echo mounted && cat"#
-        );
-        let mut holder = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", &mount])
+        let size = format!("size={megabytes}m,mode=1777");
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "dealwright"])
             .arg(mounted.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut said = String::new();
-        if let Some(stdout) = holder.stdout.take() {
-            BufReader::new(stdout).read_line(&mut said).ok()?;
-        }
-        let disk = Disk { holder, mounted };
-        (said.trim() == "mounted").then_some(disk)
+            .status();
+        assert!(
+            done.is_ok_and(|status| status.success()),
+            "no disk was mounted"
+        );
+        Disk { mounted }
     }
 
-    /// Its path, for everybody.
-    pub(crate) fn path(&self) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
-        let inside = self.inside();
-        root.join(inside.strip_prefix("/").unwrap_or(&inside))
-    }
-
-    /// Its path for a command that [`Disk::enter`] precedes.
-    pub(super) fn inside(&self) -> PathBuf {
-        self.mounted.path().to_owned()
-    }
-
-    /// What runs a command where the disk is mounted.
-    pub(super) fn enter(&self) -> Vec<String> {
-        let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder.id());
-        vec!["nsenter".to_owned(), namespace]
+    pub(crate) fn path(&self) -> &Path {
+        self.mounted.path()
     }
 
     /// Leaves not one byte free.
@@ -82,7 +89,21 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        drop(self.holder.stdin.take());
-        let _ = self.holder.wait();
+        // What is left on it goes with it; the folder below is empty.
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
     }
+}
+
+/// A program with mounts of its own, if it may mount anything.
+fn secluded(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c"])
+        .arg(r#"mount -t tmpfs dealwright /mnt 2>/dev/null && umount /mnt && exec "$0" "$@""#)
+        .arg(program)
+        .stdin(Stdio::null());
+    command
 }

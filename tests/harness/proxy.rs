@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where in the life of a transaction a line is to be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
 struct Lines {
     /// Both ends of every connection.
     open: Mutex<Vec<[TcpStream; 2]>>,
-    /// Where the next transaction to get there loses its line.
+    /// Where the next transaction that writes loses its line.
     trap: Mutex<Option<Cut>>,
 }
 
@@ -61,7 +61,7 @@ impl Proxy {
         }
     }
 
-    /// Cuts one connection, the next that gets there.
+    /// Cuts one connection, the next that comes to commit what it has written.
     pub(crate) fn cut_next(&self, place: Cut) {
         *self
             .lines
@@ -72,13 +72,12 @@ impl Proxy {
 
     /// Whether what [`Proxy::cut_next`] asked for has come about.
     pub(crate) fn has_cut(&self) -> bool {
-        let trap = self.lines.trap.lock();
-        trap.unwrap_or_else(PoisonError::into_inner).is_none()
+        self.lines.trap().is_none()
     }
 }
 
 impl Lines {
-    fn open(&self) -> std::sync::MutexGuard<'_, Vec<[TcpStream; 2]>> {
+    fn open(&self) -> MutexGuard<'_, Vec<[TcpStream; 2]>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,19 +90,28 @@ impl Lines {
         self.open().push([twin(&client), twin(&server)]);
         let back = (twin(&server), twin(&client));
         std::thread::spawn(move || carry(back.0, back.1, |_| None));
-        std::thread::spawn(move || carry(client, server, |said| self.trapped(said)));
+        let mut writes = false;
+        std::thread::spawn(move || {
+            carry(client, server, |said| {
+                writes |= says(said, b"read write");
+                // One that only reads ends so as well.
+                let commits = says(said, b"commit\0") && std::mem::take(&mut writes);
+                commits.then(|| self.trap().take()).flatten()
+            });
+        });
     }
 
-    /// Where the line is to be cut at these words of a client, if it is.
-    fn trapped(&self, said: &[u8]) -> Option<Cut> {
-        let commits = said.windows(6).any(|word| word == b"commit");
-        let mut trap = self.trap.lock().unwrap_or_else(PoisonError::into_inner);
-        // A read ends with a commit as well, but not with its last statement.
-        if commits { trap.take() } else { None }
+    fn trap(&self) -> MutexGuard<'_, Option<Cut>> {
+        self.trap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, cut: impl Fn(&[u8]) -> Option<Cut>) {
+fn says(bytes: &[u8], words: &[u8]) -> bool {
+    bytes.windows(words.len()).any(|window| window == words)
+}
+
+/// Passes on what comes, until it ends or `cut` says where to cut.
+fn carry(mut from: TcpStream, mut to: TcpStream, mut cut: impl FnMut(&[u8]) -> Option<Cut>) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes) {
         let cut = cut(&bytes[..count]);

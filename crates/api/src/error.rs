@@ -287,7 +287,11 @@ impl ApiError {
         match error {
             store::Error::Unavailable(_) => Self::unavailable("The database can't be reached"),
             store::Error::Locked => Self::unavailable("Other calls hold the same records"),
-            store::Error::Full => Self::unavailable("The server's disk is full"),
+            store::Error::Full => Self {
+                fix: "Have the operator make room on the server's disk, then try again.".to_owned(),
+                hint: "Nothing of the call was kept; reading needs no room.".to_owned(),
+                ..Self::unavailable("The server's disk takes no more")
+            },
             // Two callers at once; whoever was later is told to look again.
             store::Error::UniqueViolation { .. } | store::Error::ForeignKeyViolation { .. } => {
                 Self::new(
