@@ -20,6 +20,10 @@ fn fill_and_free(server: &Server, fill: impl Fn(), free: impl Fn()) {
         free();
         tally.wait_for_calls(100);
     });
+    assert!(
+        server.output().contains("the disk is full"),
+        "nobody tells the operator"
+    );
     load.settle(server);
     server.kill_9();
     server.start_again();

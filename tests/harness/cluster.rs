@@ -95,12 +95,10 @@ impl Cluster {
         let done = Command::new("bash")
             .args(["-c", &format!("{} {what}", self.control)])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
-        assert!(
-            done.is_ok_and(|status| status.success()),
-            "PostgreSQL could not {what}"
-        );
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "PostgreSQL can't {what}: {said}");
     }
 }
 

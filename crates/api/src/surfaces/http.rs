@@ -469,11 +469,7 @@ async fn work(
     let started = Instant::now();
     let (head, mut body) = request.into_parts();
     let (answered, route) = service.answer(&head, &mut body, &request_id, peer).await;
-    // Whoever is told to come back later has its body left where it is.
-    // What else gives this status has read the body.
-    if answered.status != StatusCode::SERVICE_UNAVAILABLE {
-        tokio::spawn(body::drain(body));
-    }
+    tokio::spawn(body::drain(body));
     let (status, took) = (answered.status, started.elapsed());
     service.metrics.answered(&head.method, route, status, took);
     tracing::info!(
