@@ -10,6 +10,8 @@
 //! [`Length::of_this_run`] says.
 
 mod book;
+mod call;
+mod choice;
 mod database_gone;
 mod dice;
 mod drain;
@@ -25,7 +27,7 @@ mod tally;
 struct Length {
     /// How often a server is killed.
     kills: usize,
-    /// How often each harm is done to a database.
+    /// How often each lesser harm is done.
     cuts: usize,
 }
 
