@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::fixtures::{Business, NOBODY, endpoints};
+use crate::fixtures::{Business, NOBODY, default_pipeline, endpoints};
 use crate::harness::{Answer, Client, assert_error, eventually};
 
 /// Sends a body under a key.
@@ -270,6 +270,41 @@ on_both_engines! {
         }
         assert_eq!(contacts(&client), 1);
         assert_eq!(credits(&client.get("/contacts").expect(200)), 999_996);
+    }
+
+    fn equal_requests_that_wait_keep_nobody_else_from_the_database(server: &Server) {
+        // On SQLite nobody waits for a connection.
+        let Some(url) = server.database_url() else { return };
+        let few = server.another(&["--database-connections", "2"]);
+        let client = few.client();
+        let (_, stages) = default_pipeline(&client);
+        let body = json!({"name": "Fence", "stage_id": stages[0]});
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let (mut database, connection) = runtime
+            .block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls))
+            .expect("a connection");
+        runtime.spawn(connection);
+        let held = runtime.block_on(async {
+            let held = database.transaction().await.expect("a transaction");
+            held.execute("select 1 from stages for update", &[]).await.expect("a lock");
+            held
+        });
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let sent: Vec<_> = (0..20).map(|_| scope.spawn(|| post(&client, "/opportunities", "k", &body))).collect();
+            eventually("all are at work", || {
+                let metrics = client.without_key().under("").get("/metrics").expect(200);
+                metrics.text.contains("\ndealwright_http_requests_at_work 20\n").then_some(())
+            });
+            // With the connections taken it would be answered only when the
+            // first of them has given up.
+            client.get("/opportunities").expect(200);
+            runtime.block_on(held.rollback()).expect("its end");
+            sent.into_iter().map(|sent| sent.join().expect("an answer")).collect()
+        });
+        for answer in &answers {
+            assert_eq!((answer.status, &answer.text), (201, &answers[0].text));
+        }
+        assert_eq!(client.get("/opportunities").expect(200).ids().len(), 1);
     }
 
     fn one_whose_first_is_at_work_for_too_long_is_told_to_try_again(server: &Server) {

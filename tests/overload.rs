@@ -100,6 +100,29 @@ on_both_engines! {
         assert_eq!(client.get("/opportunities").expect(200).ids().len(), 2);
     }
 
+    fn a_refusal_is_read_also_by_whoever_sends_its_whole_body_first(server: &Server) {
+        let server = server.another(&["--max-requests", "1"]);
+        let (first, second) = create_in_halves(&server, "Fence");
+        let mut held = Line::to(&server);
+        held.say(&first);
+        let client = server.client();
+        eventually("the place is taken", || {
+            (client.get("/opportunities").status == 503).then_some(())
+        });
+
+        // Far more than all buffers on the way can hold.
+        let (head, body) = create_in_halves(&server, &"Gate".repeat(4_000_000));
+        let mut refused = Line::to(&server);
+        refused.say(&head);
+        refused.say(&body);
+        let heard = refused.hear_all();
+        assert!(heard.starts_with("HTTP/1.1 503 "), "{heard}");
+        assert!(heard.contains("SERVICE_UNAVAILABLE"), "{heard}");
+
+        held.say(&second);
+        assert!(held.hear_all().starts_with("HTTP/1.1 201 "));
+    }
+
     fn whoever_has_sent_half_a_request_and_no_more_is_dropped(server: &Server) {
         let server = server.another(&["--client-timeout", "1"]);
         let (first, _) = create_in_halves(&server, "Fence");

@@ -50,6 +50,22 @@ on_both_engines! {
         assert_error(&refused, 403, "INSUFFICIENT_SCOPE", &["opportunities:write"]);
     }
 
+    fn check_tries_what_serve_would_be_given_by_the_file(server: &Server) {
+        let file = server.data_dir().with_file_name("options.toml");
+        let check = |text: &str| {
+            std::fs::write(&file, text).expect("a file");
+            let checked = server.cli(&["check", "--config", &file.display().to_string()]);
+            (checked.status.code(), String::from_utf8_lossy(&checked.stdout).into_owned())
+        };
+        let (code, said) = check("max_requests = 8\nlisten = \"127.0.0.1:0\"\n");
+        assert_eq!(code, Some(0), "{said}");
+        let (code, said) = check("max_requests = 0\n");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("failed  options of serve: invalid value '0' for '--max-requests"), "{said}");
+        // What else there is to check is checked all the same.
+        assert!(said.contains("ok      database"), "{said}");
+    }
+
     fn a_workspace_made_on_the_command_line_sees_only_its_own(server: &Server) {
         let id = server.client().post("/opportunities", json!({"name": "Fence"})).expect(201).id();
         let other = server.workspace("Other");

@@ -17,12 +17,19 @@
 
 mod answer;
 mod client;
+mod cluster;
 mod database;
+mod disk;
+mod proxy;
+mod rows;
 mod server;
 
 pub(crate) use answer::{Answer, assert_error};
 pub(crate) use client::Client;
+pub(crate) use cluster::Cluster;
 pub(crate) use database::Engine;
+pub(crate) use disk::Disk;
+pub(crate) use proxy::{Cut, Proxy};
 pub(crate) use server::{Server, Workspace};
 
 use std::time::{Duration, Instant};

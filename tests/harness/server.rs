@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::Address;
 use super::database::Database;
-use super::{Client, Engine};
+use super::{Client, Cluster, Disk, Engine};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dealwright");
 
@@ -24,28 +24,43 @@ const KEY_LENGTH: usize = KEY_PREFIX.len() + 43;
 /// the last server that uses them.
 struct Installation {
     folder: tempfile::TempDir,
+    data_dir: PathBuf,
     database: Option<Database>,
 }
 
 impl Installation {
     fn new(engine: Engine) -> Installation {
-        Installation {
-            folder: tempfile::Builder::new()
-                .prefix("dealwright-test-")
-                .tempdir()
-                .expect("a temporary folder"),
-            database: (engine == Engine::Postgres).then(Database::create),
-        }
+        let database = (engine == Engine::Postgres).then(Database::create);
+        Installation::on(None, database)
     }
 
-    fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+    /// With the data in this folder, or else in one of its own.
+    fn on(data_dir: Option<PathBuf>, database: Option<Database>) -> Installation {
+        let folder = tempfile::Builder::new()
+            .prefix("dealwright-test-")
+            .tempdir()
+            .expect("a temporary folder");
+        Installation {
+            data_dir: data_dir.unwrap_or_else(|| folder.path().join("data")),
+            folder,
+            database,
+        }
     }
 
     /// The binary, pointed at this installation and at nothing else that may
     /// be configured on this machine.
     fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        self.point(Command::new(BINARY))
+    }
+
+    /// The same, begun by a shell that does something first.
+    fn command_after(&self, shell: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!(r#"{shell}; exec "$0" "$@""#), BINARY]);
+        self.point(command)
+    }
+
+    fn point(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("DEALWRIGHT_") {
                 command.env_remove(name);
@@ -53,7 +68,7 @@ impl Installation {
         }
         command
             .current_dir(self.folder.path())
-            .env("DEALWRIGHT_DATA_DIR", self.data_dir())
+            .env("DEALWRIGHT_DATA_DIR", &self.data_dir)
             .stdin(Stdio::null());
         if let Some(database) = &self.database {
             command.env("DEALWRIGHT_DATABASE_URL", database.url());
@@ -68,6 +83,8 @@ pub(crate) struct Server {
     engine: Engine,
     key: String,
     options: Vec<String>,
+    /// What a shell does before it becomes the server.
+    shell: &'static str,
     /// Where its output goes: `<name>.stdout`, `<name>.stderr`.
     name: String,
     address: Address,
@@ -99,11 +116,36 @@ impl Server {
     /// The same with further options of `dealwright serve`.
     pub(crate) fn start_with(engine: Engine, options: &[&str]) -> Server {
         let installation = Arc::new(Installation::new(engine));
-        let mut server = Server::stopped(engine, installation, "server", options);
-        let printed = server.launch();
-        server.key = find_key(&printed)
+        Server::stopped(engine, installation, "server", options).begin()
+    }
+
+    /// The same begun by a shell that first does this, such as setting limits.
+    pub(crate) fn start_after(engine: Engine, shell: &'static str) -> Server {
+        let installation = Arc::new(Installation::new(engine));
+        let mut server = Server::stopped(engine, installation, "server", &[]);
+        server.shell = shell;
+        server.begin()
+    }
+
+    /// A new installation on SQLite whose data folder is on this disk.
+    pub(crate) fn start_on_disk(disk: &Disk) -> Server {
+        let installation = Installation::on(Some(disk.path().join("data")), None);
+        Server::stopped(Engine::Sqlite, Arc::new(installation), "server", &[]).begin()
+    }
+
+    /// A new installation in this cluster.
+    pub(crate) fn start_in(cluster: &Cluster) -> Server {
+        let database = Database::create_in(cluster.url());
+        let installation = Installation::on(None, Some(database));
+        Server::stopped(Engine::Postgres, Arc::new(installation), "server", &[]).begin()
+    }
+
+    /// The first start, which tells the key.
+    fn begin(mut self) -> Server {
+        let printed = self.launch();
+        self.key = find_key(&printed)
             .unwrap_or_else(|| panic!("the first start printed no key: {printed}"));
-        server
+        self
     }
 
     /// Several servers that start at the same time on one new installation. Those
@@ -157,6 +199,7 @@ impl Server {
             engine,
             key: String::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
+            shell: "",
             name: name.to_owned(),
             address: Arc::new(RwLock::new(String::new())),
             process: Mutex::new(None),
@@ -182,7 +225,7 @@ impl Server {
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.installation.data_dir()
+        self.installation.data_dir.clone()
     }
 
     /// Where its database is, as `dealwright copy` takes it.
@@ -305,9 +348,11 @@ impl Server {
         let stdout = self.output_file("stdout");
         let stderr = self.output_file("stderr");
         let printed_before = fs::metadata(&stdout).map_or(0, |file| file.len() as usize);
-        let child = self
-            .installation
-            .command()
+        let mut command = match self.shell {
+            "" => self.installation.command(),
+            shell => self.installation.command_after(shell),
+        };
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(&self.options)
             .stdout(append(&stdout))

@@ -64,6 +64,11 @@ impl ApiError {
         self
     }
 
+    fn with_cause(mut self, cause: impl Into<String>) -> Self {
+        self.aside.cause = Some(cause.into());
+        self
+    }
+
     /// No key, or one that opens nothing.
     pub(crate) fn unauthorized(message: &str) -> Self {
         Self::new(
@@ -186,15 +191,14 @@ impl ApiError {
 
     /// What went wrong inside, with no word about it: that is for the log.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
-        let mut error = Self::new(
+        Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL_ERROR",
             "The server failed",
             "Try again; if it persists, give the operator the request id.",
             "The request id is in the header x-request-id.",
-        );
-        error.aside.cause = Some(cause.into());
-        error
+        )
+        .with_cause(cause)
     }
 
     /// More requests are at work than may be.
@@ -285,9 +289,16 @@ impl ApiError {
 
     fn store(error: &store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) => Self::unavailable("The database can't be reached"),
+            store::Error::Unavailable(reason) => {
+                Self::unavailable("The database can't be reached").with_cause(reason)
+            }
             store::Error::Locked => Self::unavailable("Other calls hold the same records"),
-            store::Error::Full => Self::unavailable("The server's disk is full"),
+            store::Error::Full => Self {
+                fix: "Have the operator make room on the server's disk, then try again.".to_owned(),
+                hint: "Nothing of the call was kept; reading needs no room.".to_owned(),
+                ..Self::unavailable("The server's disk takes no more")
+                    .with_cause("the disk is full")
+            },
             // Two callers at once; whoever was later is told to look again.
             store::Error::UniqueViolation { .. } | store::Error::ForeignKeyViolation { .. } => {
                 Self::new(

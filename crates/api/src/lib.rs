@@ -16,6 +16,7 @@ pub mod operations;
 mod rate_limits;
 mod schemas;
 mod surfaces;
+mod turns;
 
 pub use metrics::MetricsAccess;
 pub use rate_limits::RateLimit;

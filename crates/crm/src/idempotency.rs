@@ -31,7 +31,7 @@ const BATCH: i64 = 500;
 const NONCE: usize = 24;
 
 /// What a client calls a request by: 1 to 255 visible ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
 impl Key {

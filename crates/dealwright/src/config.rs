@@ -94,12 +94,22 @@ impl Configuration {
     }
 }
 
-/// Reads a command line by `command`, its environment and its file.
+/// Reads the command line by `command`, its environment and its file.
 ///
 /// # Errors
 /// What to show to whoever wrote them.
 pub(crate) fn read(command: clap::Command) -> Result<ArgMatches, Error> {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    read_from(command, std::env::args_os().collect())
+}
+
+/// The same for a command line that might have been given.
+///
+/// # Errors
+/// What would be shown.
+pub(crate) fn read_from(
+    command: clap::Command,
+    arguments: Vec<OsString>,
+) -> Result<ArgMatches, Error> {
     let command = with_environment(command);
     let first = command.clone().ignore_errors(true);
     let file = first

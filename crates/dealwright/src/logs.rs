@@ -13,6 +13,9 @@ pub(crate) fn start(format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // To tell of a line that could not be written it would panic where that
+        // can't be written either, as when the log's disk is full.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => log.with_target(false).init(),

@@ -34,7 +34,7 @@ pub enum Error {
     /// longer than the lock timeout (PostgreSQL). Trying again later is right.
     #[error("another transaction held a lock for too long")]
     Locked,
-    /// The disk or a quota is full. Nothing of the transaction was kept.
+    /// The disk is full, or a quota of it is used up. Nothing of the transaction was kept.
     #[error("the disk is full")]
     Full,
     /// A column does not hold what was asked for.

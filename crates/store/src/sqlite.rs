@@ -340,7 +340,9 @@ fn translate(error: &rusqlite::Error, connection: Option<&Connection>) -> Error 
         (ErrorCode::CannotOpen, code) => {
             Error::unavailable(format!("the database file can't be opened (SQLite {code})"))
         }
-        (ErrorCode::DiskFull, _) => Error::Full,
+        // What SQLite calls a failed write is a used up quota, or a file that
+        // may not grow: a disk that is broken fails when it is synced.
+        (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_WRITE) => Error::Full,
         // The message may quote a value here, so only the code's meaning.
         (_, code) => Error::Engine(format!("SQLite {code}: {}", ffi::code_to_str(code))),
     }

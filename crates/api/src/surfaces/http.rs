@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -26,6 +26,7 @@ use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
 use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::turns::Turns;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -54,6 +55,10 @@ const PRECAUTIONS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+/// How long a request waits for an equal one that is at work: as long as it
+/// would for a lock in the database.
+const TURN: Duration = Duration::from_secs(10);
+
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -80,6 +85,7 @@ pub struct Service {
     meter: Meter,
     enforce_credits: bool,
     rate_limits: Option<RateLimits>,
+    turns: Turns,
     /// One permit for each request that may be at work.
     places: Semaphore,
     max_requests: usize,
@@ -138,6 +144,7 @@ impl Service {
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
             rate_limits: options.rate_limit.map(RateLimits::new),
+            turns: Turns::new(TURN),
             places: Semaphore::new(options.max_requests),
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
@@ -330,7 +337,12 @@ impl Service {
             }
         };
         let path = operation.read_path(ids.iter().copied(), fields.problems());
-        let once = match idempotency_key.map(|value| Key::read(value.as_bytes())) {
+        let called = idempotency_key.map(|value| Key::read(value.as_bytes()));
+        let _turn = match &called {
+            Some(Ok(called)) => Some(self.turns.take(key_id, called.clone()).await?),
+            _ => None,
+        };
+        let once = match called {
             None => None,
             Some(Ok(called)) => {
                 let asked = (operation.path, &path, fields.given());
@@ -469,11 +481,7 @@ async fn work(
     let started = Instant::now();
     let (head, mut body) = request.into_parts();
     let (answered, route) = service.answer(&head, &mut body, &request_id, peer).await;
-    // Whoever is told to come back later has its body left where it is.
-    // What else gives this status has read the body.
-    if answered.status != StatusCode::SERVICE_UNAVAILABLE {
-        tokio::spawn(body::drain(body));
-    }
+    tokio::spawn(body::drain(body));
     let (status, took) = (answered.status, started.elapsed());
     service.metrics.answered(&head.method, route, status, took);
     tracing::info!(

@@ -3,16 +3,19 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use crm::{MIGRATIONS, workspaces};
 use store::{Engine, Store, Target};
 
 use super::Failure;
-use crate::config::Configuration;
+use crate::Cli;
+use crate::config::{self, Configuration};
 
 /// Tries everything and prints a line for each; failure if one of them failed.
 pub(crate) async fn run(configuration: &Configuration) -> Result<ExitCode, Failure> {
     let mut report = Report { sound: true };
     report.line("configuration", Ok(sources(configuration)));
+    report.line("options of serve", options_of_serve(configuration));
     if let Target::Sqlite(_) = configuration.target() {
         report.line("data folder", data_folder(configuration));
     }
@@ -65,6 +68,22 @@ fn sources(configuration: &Configuration) -> String {
     match &configuration.config {
         Some(file) => format!("read with {}", file.display()),
         None => "read, without a file".to_owned(),
+    }
+}
+
+/// As the environment and the file give them, which is how a service is run.
+fn options_of_serve(configuration: &Configuration) -> Result<String, Failure> {
+    let mut arguments = vec!["dealwright".into(), "serve".into()];
+    if let Some(file) = &configuration.config {
+        arguments.extend(["--config".into(), file.into()]);
+    }
+    match config::read_from(Cli::command(), arguments) {
+        Ok(_) => Ok("read".to_owned()),
+        Err(error) => {
+            let said = error.to_string();
+            let line = said.lines().next().unwrap_or_default();
+            Err(line.trim_start_matches("error: ").into())
+        }
     }
 }
 
