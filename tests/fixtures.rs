@@ -61,6 +61,19 @@ impl Business {
         }
     }
 
+    /// All of them.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let one_each = [
+            &self.pipeline,
+            &self.contact,
+            &self.company,
+            &self.user,
+            &self.api_key,
+            &self.opportunity,
+        ];
+        one_each.into_iter().chain(&self.stages).cloned().collect()
+    }
+
     /// The path of an endpoint with these ids in it.
     pub(crate) fn fill(&self, path: &str) -> String {
         let id_of = |resource: &str| match resource {
@@ -320,21 +333,31 @@ impl Endpoint {
 
     /// Name and type of each field of the body.
     pub(crate) fn body_fields(&self) -> Vec<(&str, &str)> {
+        self.fields_in("body")
+    }
+
+    /// The same of each field that is sent there: `body`, `query` or `path`.
+    pub(crate) fn fields_in(&self, place: &str) -> Vec<(&str, &str)> {
         let params = self.0["params"].as_array().expect("a list of parameters");
         params
             .iter()
-            .filter(|param| param["in"] == "body")
+            .filter(|param| param["in"] == place)
             .filter_map(|param| Some((param["name"].as_str()?, param["type"].as_str()?)))
             .collect()
     }
 
     /// The path with an id in it that names nothing.
     pub(crate) fn path_to_nothing(&self) -> String {
+        self.path_to(NOBODY)
+    }
+
+    /// The path with this for each id in it.
+    pub(crate) fn path_to(&self, id: &str) -> String {
         let segments = self
             .path()
             .split('/')
             .map(|segment| match segment.starts_with(':') {
-                true => NOBODY,
+                true => id,
                 false => segment,
             });
         segments.collect::<Vec<_>>().join("/")

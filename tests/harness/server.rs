@@ -68,6 +68,8 @@ pub(crate) struct Server {
     engine: Engine,
     key: String,
     options: Vec<String>,
+    /// What it logs, as `RUST_LOG` says it; what the environment says if none.
+    logging: Option<&'static str>,
     /// Where its output goes: `<name>.stdout`, `<name>.stderr`.
     name: String,
     address: Address,
@@ -139,9 +141,19 @@ impl Server {
 
     /// A second server on the same data.
     pub(crate) fn another(&self, options: &[&str]) -> Server {
+        self.another_with(None, options)
+    }
+
+    /// The same, which logs what `RUST_LOG` with this value asks for.
+    pub(crate) fn another_logging(&self, logging: &'static str, options: &[&str]) -> Server {
+        self.another_with(Some(logging), options)
+    }
+
+    fn another_with(&self, logging: Option<&'static str>, options: &[&str]) -> Server {
         // Its own files: a server may still write to the ones it had.
         let name = format!("server-{}", uuid::Uuid::now_v7().simple());
         let mut server = Server::stopped(self.engine, self.installation.clone(), &name, options);
+        server.logging = logging;
         server.launch();
         server.key.clone_from(&self.key);
         server
@@ -157,6 +169,7 @@ impl Server {
             engine,
             key: String::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
+            logging: None,
             name: name.to_owned(),
             address: Arc::new(RwLock::new(String::new())),
             process: Mutex::new(None),
@@ -305,9 +318,11 @@ impl Server {
         let stdout = self.output_file("stdout");
         let stderr = self.output_file("stderr");
         let printed_before = fs::metadata(&stdout).map_or(0, |file| file.len() as usize);
-        let child = self
-            .installation
-            .command()
+        let mut command = self.installation.command();
+        if let Some(logging) = self.logging {
+            command.env("RUST_LOG", logging);
+        }
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(&self.options)
             .stdout(append(&stdout))
@@ -338,6 +353,12 @@ impl Server {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it has logged so far, over all its starts.
+    pub(crate) fn log(&self) -> String {
+        let logged = fs::read(self.output_file("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&logged).into_owned()
     }
 
     /// What it has printed so far, over all its starts.

@@ -21,7 +21,7 @@ use crate::auth::{self, Authenticator};
 use crate::credits::Meter;
 use crate::envelope::Meta;
 use crate::error::ApiError;
-use crate::metrics::{Metrics, MetricsAccess};
+use crate::metrics::{Metrics, MetricsAccess, method_label};
 use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
@@ -478,7 +478,7 @@ async fn work(
     service.metrics.answered(&head.method, route, status, took);
     tracing::info!(
         request_id,
-        method = %head.method,
+        method = method_label(&head.method),
         route,
         status = status.as_u16(),
         duration_ms = took.as_micros() as f64 / 1000.0,
