@@ -195,6 +195,27 @@ pub(crate) fn read(client: &Client, path: &str, id: &str) -> Value {
     client.get(&format!("{path}/{id}")).expect(200).data()
 }
 
+/// The answer tells a browser that shows it to beware.
+#[track_caller]
+pub(crate) fn assert_guarded(answer: &Answer) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        let Answer {
+            request, status, ..
+        } = answer;
+        let found = answer.header(name);
+        assert_eq!(found, Some(value), "{name} of {request} ({status})");
+    }
+}
+
 /// The names of the records in an answer, in their order.
 #[track_caller]
 pub(crate) fn names(answer: &Answer) -> Vec<String> {

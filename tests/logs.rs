@@ -95,6 +95,8 @@ fn assert_untold(server: &Server, keys: &[&str]) {
 
 on_both_engines! {
     fn no_key_no_address_and_no_phone_number_is_ever_logged(server: &Server) {
+        let printed = server.output();
+        assert_eq!(printed.matches(server.key()).count(), 2, "the key is shown with its curl line, once");
         // Whatever takes a millisecond is slow enough to be told, and all that any
         // part of the program would say is said.
         let server = server.another_logging("trace", &["--slow-statement-ms", "1", "--rate-limit", "100000"]);

@@ -18,11 +18,13 @@
 mod answer;
 mod client;
 mod database;
+mod line;
 mod server;
 
 pub(crate) use answer::{Answer, assert_error};
 pub(crate) use client::Client;
 pub(crate) use database::Engine;
+pub(crate) use line::Line;
 pub(crate) use server::{Server, Workspace};
 
 use std::time::{Duration, Instant};
