@@ -264,6 +264,22 @@ on_both_engines! {
         server.client().under("").get("/healthz").expect(200);
     }
 
+    fn the_last_days_of_the_calendar_are_days_like_others(server: &Server) {
+        let client = server.client();
+        let made = client.post("/opportunities", json!({"name": "Fence"})).expect(201);
+        for (filter, found) in [("created_after", 0), ("created_before", 1)] {
+            for day in ["9999-12-30", "9999-12-31"] {
+                let list = client.get(&format!("/opportunities?{filter}={day}")).expect(200);
+                assert_eq!(list.ids().len(), found, "{filter} {day}");
+            }
+        }
+        for day in ["9999-12-31", "0001-01-01"] {
+            let won = json!({"status": "won", "actual_close_date": day});
+            let won = client.patch(&format!("/opportunities/{}", made.id()), won).expect(200);
+            assert_eq!(won.data()["actual_close_date"], day);
+        }
+    }
+
     fn an_unknown_filter_value_is_refused_and_an_unknown_id_finds_nothing(server: &Server) {
         let client = server.client();
         Business::found(&client);

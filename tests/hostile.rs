@@ -45,6 +45,16 @@ const TEXTS: [&str; 24] = [
     "00000000-0000-0000-0000-000000000000",
 ];
 
+/// Days and instants, some of them the first and the last there are.
+const DAYS: [&str; 6] = [
+    "0001-01-01",
+    "9999-12-31",
+    "2026-02-28",
+    "0000-12-31T23:59:59Z",
+    "9999-12-31T23:59:59.999Z",
+    "2026-02-28T15:30:00.000Z",
+];
+
 /// A request to one endpoint.
 #[derive(Debug, Clone)]
 struct Hostile {
@@ -103,6 +113,7 @@ impl Words {
             "string" => "[a-z]{1,20}".prop_map(Value::String).boxed(),
             "number" | "integer" => (0..100_i64).prop_map(Value::from).boxed(),
             "boolean" => any::<bool>().prop_map(Value::Bool).boxed(),
+            "date" | "date-time" => select(&DAYS[..]).prop_map(Value::from).boxed(),
             "email" => "[a-z]{1,9}@example.com".prop_map(Value::String).boxed(),
             "array" => prop::collection::vec(self.json(), 0..3)
                 .prop_map(Value::Array)

@@ -57,9 +57,15 @@ thread_local! {
 }
 
 impl Office {
-    /// Does something in this thread's office.
+    /// Does something in this thread's office, all of it in one business.
     pub fn with<T>(work: impl FnOnce(&mut Office) -> T) -> T {
-        OFFICE.with_borrow_mut(work)
+        OFFICE.with_borrow_mut(|office| {
+            if office.left == 0 {
+                office.business = office.runtime.block_on(Business::found());
+                office.left = LIFE;
+            }
+            work(office)
+        })
     }
 
     fn open() -> Self {
@@ -106,16 +112,12 @@ impl Office {
     /// over HTTP has none.
     pub fn call(&mut self, request: Request) -> Option<(u16, Vec<u8>)> {
         self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            self.business = self.runtime.block_on(Business::found());
-            self.left = LIFE;
-        }
         let shown = request.clone();
         let answer = self.runtime.block_on(self.business.call(request))?;
         check(&shown, &answer);
         if answer.status() == http::StatusCode::UNAUTHORIZED {
             // The key was revoked by a request that was made up.
-            self.left = 1;
+            self.left = 0;
         }
         let (head, body) = answer.into_parts();
         Some((head.status.as_u16(), body))
