@@ -26,4 +26,5 @@ mod pipelines;
 mod rate_limits;
 mod routes;
 mod starting;
+mod traces;
 mod workspace;

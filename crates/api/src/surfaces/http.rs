@@ -13,6 +13,7 @@ use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
 use store::Store;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
@@ -26,6 +27,7 @@ use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
 use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::spans;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -468,7 +470,11 @@ async fn work(
 ) -> Response<Body> {
     let started = Instant::now();
     let (head, mut body) = request.into_parts();
-    let (answered, route) = service.answer(&head, &mut body, &request_id, peer).await;
+    let span = spans::of_request(&head, &request_id);
+    let (answered, route) = service
+        .answer(&head, &mut body, &request_id, peer)
+        .instrument(span.clone())
+        .await;
     // Whoever is told to come back later has its body left where it is.
     // What else gives this status has read the body.
     if answered.status != StatusCode::SERVICE_UNAVAILABLE {
@@ -476,6 +482,7 @@ async fn work(
     }
     let (status, took) = (answered.status, started.elapsed());
     service.metrics.answered(&head.method, route, status, took);
+    spans::answered(&span, &head.method, route, status);
     tracing::info!(
         request_id,
         method = method_label(&head.method),
