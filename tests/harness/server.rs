@@ -47,7 +47,8 @@ impl Installation {
     fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DEALWRIGHT_") {
+            let told = name.to_string_lossy();
+            if told.starts_with("DEALWRIGHT_") || told.starts_with("OTEL_") {
                 command.env_remove(name);
             }
         }

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the end of the process waits for the last batch.
-const LAST_PATIENCE: Duration = Duration::from_secs(5);
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What sends the spans.
 pub(crate) struct Traces(SdkTracerProvider);
