@@ -61,6 +61,19 @@ impl Business {
         }
     }
 
+    /// All of them.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let one_each = [
+            &self.pipeline,
+            &self.contact,
+            &self.company,
+            &self.user,
+            &self.api_key,
+            &self.opportunity,
+        ];
+        one_each.into_iter().chain(&self.stages).cloned().collect()
+    }
+
     /// The path of an endpoint with these ids in it.
     pub(crate) fn fill(&self, path: &str) -> String {
         let id_of = |resource: &str| match resource {
@@ -180,6 +193,27 @@ pub(crate) fn all_opportunities(client: &Client) -> Vec<Value> {
 #[track_caller]
 pub(crate) fn read(client: &Client, path: &str, id: &str) -> Value {
     client.get(&format!("{path}/{id}")).expect(200).data()
+}
+
+/// The answer tells a browser that shows it to beware.
+#[track_caller]
+pub(crate) fn assert_guarded(answer: &Answer) {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        let Answer {
+            request, status, ..
+        } = answer;
+        let found = answer.header(name);
+        assert_eq!(found, Some(value), "{name} of {request} ({status})");
+    }
 }
 
 /// The names of the records in an answer, in their order.
@@ -320,21 +354,31 @@ impl Endpoint {
 
     /// Name and type of each field of the body.
     pub(crate) fn body_fields(&self) -> Vec<(&str, &str)> {
+        self.fields_in("body")
+    }
+
+    /// The same of each field that is sent there: `body`, `query` or `path`.
+    pub(crate) fn fields_in(&self, place: &str) -> Vec<(&str, &str)> {
         let params = self.0["params"].as_array().expect("a list of parameters");
         params
             .iter()
-            .filter(|param| param["in"] == "body")
+            .filter(|param| param["in"] == place)
             .filter_map(|param| Some((param["name"].as_str()?, param["type"].as_str()?)))
             .collect()
     }
 
     /// The path with an id in it that names nothing.
     pub(crate) fn path_to_nothing(&self) -> String {
+        self.path_to(NOBODY)
+    }
+
+    /// The path with this for each id in it.
+    pub(crate) fn path_to(&self, id: &str) -> String {
         let segments = self
             .path()
             .split('/')
             .map(|segment| match segment.starts_with(':') {
-                true => NOBODY,
+                true => id,
                 false => segment,
             });
         segments.collect::<Vec<_>>().join("/")

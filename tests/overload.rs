@@ -1,52 +1,13 @@
 //! More than the server takes at once, and clients that take their time.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Server, assert_error, eventually};
-
-/// A connection on which a test says exactly what it wants.
-struct Line(TcpStream);
-
-impl Line {
-    fn to(server: &Server) -> Line {
-        let stream = TcpStream::connect(server.address()).expect("a connection");
-        // A server that never answers fails the test rather than hanging it.
-        let patience = Some(Duration::from_secs(30));
-        stream.set_read_timeout(patience).expect("a timeout");
-        Line(stream)
-    }
-
-    fn say(&mut self, text: &str) {
-        self.0
-            .write_all(text.as_bytes())
-            .expect("the server takes it");
-    }
-
-    /// Everything until the server closes the connection.
-    fn hear_all(&mut self) -> String {
-        let mut heard = Vec::new();
-        match self.0.read_to_end(&mut heard) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                panic!("the server neither answers nor closes the connection")
-            }
-            // Closed, or reset while something lay unread.
-            _ => String::from_utf8_lossy(&heard).into_owned(),
-        }
-    }
-
-    /// What has come, if anything has come at all.
-    fn hear_some(&mut self) -> Option<String> {
-        let mut heard = [0; 16 * 1024];
-        match self.0.read(&mut heard) {
-            Ok(0) | Err(_) => None,
-            Ok(bytes) => Some(String::from_utf8_lossy(&heard[..bytes]).into_owned()),
-        }
-    }
-}
+use crate::fixtures::assert_guarded;
+use crate::harness::{Line, Server, assert_error, eventually};
 
 /// A request that makes an opportunity, in two halves of which the second is
 /// the end of its body.
@@ -86,7 +47,7 @@ on_both_engines! {
         let refused = client.get("/opportunities");
         assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
         assert_eq!(refused.header("retry-after"), Some("1"));
-        assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+        assert_guarded(&refused);
         // Refused before anything of it was looked at.
         client.without_key().get("/opportunities").expect(503);
         client.under("").get("/healthz").expect(200);
@@ -150,7 +111,7 @@ on_both_engines! {
         // Never quiet for as long as the timeout, and never done.
         eventually("the server has closed the connection", || {
             std::thread::sleep(Duration::from_millis(100));
-            line.0.write_all(b"z").err()
+            line.stream().write_all(b"z").err()
         });
     }
 
@@ -173,7 +134,7 @@ on_both_engines! {
         }
         let mut further = Line::to(&server);
         further.say(PROBE);
-        further.0.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        further.stream().set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
         assert_eq!(further.hear_some(), None);
 
         let [one, _other] = open;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::fixtures::assert_guarded;
 use crate::harness::{Answer, Client, Server, assert_error};
 
 /// One request a second, five at once.
@@ -47,6 +48,7 @@ on_both_engines! {
         let (let_through, refused) = exhaust(&client);
         assert!(let_through >= 5, "only {let_through} were let through");
         assert_error(&refused, 429, "RATE_LIMITED", &[]);
+        assert_guarded(&refused);
         assert_eq!(refused.header("ratelimit-policy"), Some(r#""default";q=5;w=5"#));
         let retry_after = refused.header("retry-after").expect("a time to wait");
         let expected = format!(r#""default";r=0;t={retry_after}"#);

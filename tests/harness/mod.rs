@@ -20,6 +20,7 @@ mod client;
 mod cluster;
 mod database;
 mod disk;
+mod line;
 mod proxy;
 mod rows;
 mod server;
@@ -29,6 +30,7 @@ pub(crate) use client::Client;
 pub(crate) use cluster::Cluster;
 pub(crate) use database::Engine;
 pub(crate) use disk::Disk;
+pub(crate) use line::Line;
 pub(crate) use proxy::{Cut, Proxy};
 pub(crate) use server::{Server, Workspace};
 

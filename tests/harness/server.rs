@@ -62,7 +62,8 @@ impl Installation {
 
     fn point(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("DEALWRIGHT_") {
+            let told = name.to_string_lossy();
+            if told.starts_with("DEALWRIGHT_") || told.starts_with("OTEL_") {
                 command.env_remove(name);
             }
         }
@@ -85,6 +86,8 @@ pub(crate) struct Server {
     options: Vec<String>,
     /// What a shell does before it becomes the server.
     shell: &'static str,
+    /// What it logs, as `RUST_LOG` says it; what the environment says if none.
+    logging: Option<&'static str>,
     /// Where its output goes: `<name>.stdout`, `<name>.stderr`.
     name: String,
     address: Address,
@@ -181,9 +184,19 @@ impl Server {
 
     /// A second server on the same data.
     pub(crate) fn another(&self, options: &[&str]) -> Server {
+        self.another_with(None, options)
+    }
+
+    /// The same, which logs what `RUST_LOG` with this value asks for.
+    pub(crate) fn another_logging(&self, logging: &'static str, options: &[&str]) -> Server {
+        self.another_with(Some(logging), options)
+    }
+
+    fn another_with(&self, logging: Option<&'static str>, options: &[&str]) -> Server {
         // Its own files: a server may still write to the ones it had.
         let name = format!("server-{}", uuid::Uuid::now_v7().simple());
         let mut server = Server::stopped(self.engine, self.installation.clone(), &name, options);
+        server.logging = logging;
         server.launch();
         server.key.clone_from(&self.key);
         server
@@ -200,6 +213,7 @@ impl Server {
             key: String::new(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
             shell: "",
+            logging: None,
             name: name.to_owned(),
             address: Arc::new(RwLock::new(String::new())),
             process: Mutex::new(None),
@@ -352,6 +366,9 @@ impl Server {
             "" => self.installation.command(),
             shell => self.installation.command_after(shell),
         };
+        if let Some(logging) = self.logging {
+            command.env("RUST_LOG", logging);
+        }
         let child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(&self.options)
@@ -383,6 +400,12 @@ impl Server {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it has logged so far, over all its starts.
+    pub(crate) fn log(&self) -> String {
+        let logged = fs::read(self.output_file("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&logged).into_owned()
     }
 
     /// What it has printed so far, over all its starts.

@@ -15,6 +15,7 @@ pub mod operation;
 pub mod operations;
 mod rate_limits;
 mod schemas;
+mod spans;
 mod surfaces;
 mod turns;
 

@@ -197,7 +197,7 @@ fn duration_histogram() -> Histogram {
 }
 
 /// The method, unless a client has made it up.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     [
         ("GET", Method::GET),
         ("POST", Method::POST),

@@ -37,15 +37,14 @@ impl Timestamp {
         Self::from(jiff::Timestamp::now())
     }
 
-    /// The instant at which `date` starts in `zone`.
+    /// The instant at which `date` starts in `zone`; of the last days of the
+    /// calendar, which start after the last instant there is, that one.
     pub fn start_of(date: Date, zone: &TimeZone) -> Self {
-        // A day always starts; only the very ends of the calendar can leave
-        // the range of instants, and `Date` keeps away from them.
-        date.0
-            .to_zoned_datetime(zone.clone())
-            .map_or(Self(jiff::Timestamp::MIN), |start| {
-                Self::from(start.timestamp())
-            })
+        Self::from(
+            date.0
+                .to_zoned_datetime(zone.clone())
+                .map_or(jiff::Timestamp::MAX, |start| start.timestamp()),
+        )
     }
 
     /// The day that it is in `zone`.

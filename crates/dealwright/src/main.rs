@@ -5,12 +5,14 @@ mod config;
 mod demo;
 mod logs;
 mod server;
+mod traces;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use commands::Command;
 use config::Configuration;
+use traces::Traces;
 
 /// A self-hosted sales pipeline server.
 ///
@@ -34,12 +36,19 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    logs::start(cli.configuration.log_format);
-    match commands::run(&cli.configuration, &cli.command).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("dealwright: {error}");
-            ExitCode::FAILURE
-        }
+    let traces = match cli.command.otlp_endpoint().map(Traces::to).transpose() {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
+    logs::start(cli.configuration.log_format, traces.as_ref());
+    let ended = commands::run(&cli.configuration, &cli.command).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
     }
+    ended.unwrap_or_else(|error| fail(&*error))
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("dealwright: {error}");
+    ExitCode::FAILURE
 }

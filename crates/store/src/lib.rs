@@ -41,6 +41,7 @@ mod migrate;
 mod postgres;
 mod row;
 mod slow;
+mod spans;
 mod sqlite;
 mod tls;
 pub mod transfer;
@@ -56,6 +57,7 @@ pub use engine::{Engine, Walk};
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};
+use tracing::Instrument as _;
 pub use value::Value;
 
 /// Which database.
@@ -255,9 +257,15 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let span = spans::asked("read", self.engine());
+        let asked = span.clone();
+        let work = move |db: &Db<'_>| {
+            let _running = spans::running(&asked);
+            f(db)
+        };
         match &self.backend {
-            Backend::Sqlite(database) => database.read(f),
-            Backend::Postgres(database) => database.read(f, false).await,
+            Backend::Sqlite(database) => span.in_scope(|| database.read(work)),
+            Backend::Postgres(database) => database.read(work, false).instrument(span).await,
         }
     }
 
@@ -275,9 +283,15 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let span = spans::asked("scan", self.engine());
+        let asked = span.clone();
+        let work = move |db: &Db<'_>| {
+            let _running = spans::running(&asked);
+            f(db)
+        };
         match &self.backend {
-            Backend::Sqlite(database) => database.clone().scan(f).await,
-            Backend::Postgres(database) => database.read(f, true).await,
+            Backend::Sqlite(database) => database.clone().scan(work).instrument(span).await,
+            Backend::Postgres(database) => database.read(work, true).instrument(span).await,
         }
     }
 
@@ -298,15 +312,21 @@ impl Store {
     /// [`Error::Aborted`]; [`Error::Panicked`].
     pub async fn write<T, E>(
         &self,
-        f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        mut f: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let span = spans::asked("write", self.engine());
+        let asked = span.clone();
+        let work = move |tx: &mut Tx<'_>| {
+            let _running = spans::running(&asked);
+            f(tx)
+        };
         match &self.backend {
-            Backend::Sqlite(database) => database.write(f).await,
-            Backend::Postgres(database) => database.write(f).await,
+            Backend::Sqlite(database) => database.write(work).instrument(span).await,
+            Backend::Postgres(database) => database.write(work).instrument(span).await,
         }
     }
 

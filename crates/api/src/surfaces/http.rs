@@ -13,6 +13,7 @@ use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
 use store::Store;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
@@ -21,11 +22,12 @@ use crate::auth::{self, Authenticator};
 use crate::credits::Meter;
 use crate::envelope::Meta;
 use crate::error::ApiError;
-use crate::metrics::{Metrics, MetricsAccess};
+use crate::metrics::{Metrics, MetricsAccess, method_label};
 use crate::once::{IDEMPOTENCY_KEY, Once};
 use crate::operation::{Call, Done, Operation};
 use crate::operations;
 use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::spans;
 use crate::turns::Turns;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -480,13 +482,18 @@ async fn work(
 ) -> Response<Body> {
     let started = Instant::now();
     let (head, mut body) = request.into_parts();
-    let (answered, route) = service.answer(&head, &mut body, &request_id, peer).await;
+    let span = spans::of_request(&head, &request_id);
+    let (answered, route) = service
+        .answer(&head, &mut body, &request_id, peer)
+        .instrument(span.clone())
+        .await;
     tokio::spawn(body::drain(body));
     let (status, took) = (answered.status, started.elapsed());
     service.metrics.answered(&head.method, route, status, took);
+    spans::answered(&span, &head.method, route, status);
     tracing::info!(
         request_id,
-        method = %head.method,
+        method = method_label(&head.method),
         route,
         status = status.as_u16(),
         duration_ms = took.as_micros() as f64 / 1000.0,

@@ -55,6 +55,16 @@ pub(crate) enum Command {
     Workspace(workspace::WorkspaceCommand),
 }
 
+impl Command {
+    /// Where its traces go, if anywhere.
+    pub(crate) fn otlp_endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Serve(options) => options.otlp_endpoint(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command that was given.
 pub(crate) async fn run(
     configuration: &Configuration,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{MetricsAccess, RateLimit, Service};
+use axum::http::Uri;
+use axum::http::uri::InvalidUri;
 use clap::ValueEnum;
 use crm::api_keys::{self, ApiKeyFields, CreatedApiKey};
 use crm::record::New;
@@ -68,14 +70,32 @@ pub(crate) struct ServeOptions {
     /// Who may see the metrics at /metrics
     #[arg(long, value_enum, default_value_t = Metrics::Local)]
     metrics: Metrics,
+    /// The OpenTelemetry collector to which a trace of each request is sent
+    /// over OTLP/HTTP, as in http://localhost:4318; without it, none is made
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    otlp_endpoint: Option<String>,
 }
 
 impl ServeOptions {
+    pub(super) fn otlp_endpoint(&self) -> Option<&str> {
+        self.otlp_endpoint.as_deref()
+    }
+
     fn rate_limit(&self) -> Option<RateLimit> {
         self.rate_limit.map(|per_second| RateLimit {
             per_second,
             burst: self.rate_limit_burst.unwrap_or(per_second),
         })
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let url: Uri = text
+        .parse()
+        .map_err(|error: InvalidUri| error.to_string())?;
+    match url.scheme_str() {
+        Some("http" | "https") => Ok(text.to_owned()),
+        _ => Err("it must begin with http:// or https://".to_owned()),
     }
 }
 

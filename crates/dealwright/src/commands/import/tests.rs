@@ -278,6 +278,8 @@ macro_rules! on_both_engines {
     )* };
 }
 
+mod hostile;
+
 on_both_engines! {
     async fn every_row_becomes_a_record_with_its_links(home: Home) {
         let report = home.import().await;

@@ -106,6 +106,10 @@ impl Draft {
             Json::String(text) => text.clone(),
             other => other.to_string(),
         };
+        // Others are looked for by it before the domain sees it.
+        if text.contains('\0') {
+            return Err(format!("{} must not contain the NUL character", field.name));
+        }
         let wrong = |what: &str| format!("{} must be {what}, not {}", field.name, quoted(&text));
         let value = match (field.shape, value) {
             (Shape::Number, value @ Json::Number(_)) => value,
@@ -246,6 +250,8 @@ mod tests {
         set("company", json!("Acme")).expect("a name");
         let error = set("probability", json!("likely")).expect_err("no number");
         assert!(error.contains("probability must be a number"), "{error}");
+        let error = set("company", json!("Ac\0me")).expect_err("no text that can be kept");
+        assert_eq!(error, "company must not contain the NUL character");
         assert_eq!(
             Json::Object(draft.input),
             json!({ "value": 1054.5, "tags": ["hot", "old"], "name": "500" })
