@@ -1,0 +1,173 @@
+//! The load generator: `wrk`, which sends what a file of requests says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::Failure;
+use crate::http::Client;
+use crate::measure::{Contender, Meter, Sample};
+use crate::process::run;
+
+/// Sends the requests of a file, in random order.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/requests.lua");
+
+/// A request: `GET /path`, or `POST /path` and a body of JSON.
+pub(crate) type Request = String;
+
+/// Servers under a load.
+pub(crate) struct Load {
+    name: String,
+    /// Where the servers are; each gets its share of the connections.
+    servers: Vec<String>,
+    authorization: String,
+    connections: u32,
+    requests: PathBuf,
+    meter: Meter,
+    /// How long the answer to the first of the requests is, in bytes.
+    pub(crate) answer_size: usize,
+}
+
+impl Load {
+    /// Gets a load ready: writes its requests to the file, and sends the first
+    /// of them to see that it is answered as it should be.
+    pub(crate) fn new(
+        name: &str,
+        servers: &[&str],
+        authorization: &str,
+        connections: u32,
+        (file, requests): (&Path, &[Request]),
+        meter: Meter,
+    ) -> Result<Self, Failure> {
+        fs::write(file, requests.join("\n"))?;
+        let first = requests.first().ok_or("a load without requests")?;
+        let mut parts = first.splitn(3, ' ');
+        let (method, path) = (parts.next(), parts.next());
+        let (method, path) = method.zip(path).ok_or("a request without a path")?;
+        let body = parts.next();
+        let mut answer_size = 0;
+        for server in servers {
+            let answer = Client::new(server, authorization).send(method, path, body)?;
+            answer_size = answer.len();
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            servers: servers.iter().map(|&server| server.to_owned()).collect(),
+            authorization: authorization.to_owned(),
+            connections,
+            requests: file.to_owned(),
+            meter,
+            answer_size,
+        })
+    }
+
+    fn start(&self, server: &str, length: Duration) -> Result<Child, Failure> {
+        let connections = (self.connections / self.servers.len() as u32).max(1);
+        Command::new("wrk")
+            .arg(format!("--threads={}", connections.min(2)))
+            .arg(format!("--connections={connections}"))
+            .arg(format!("--duration={}s", length.as_secs().max(1)))
+            .args(["--timeout=30s", "--script", SCRIPT, server, "--"])
+            .arg(&self.requests)
+            .arg(&self.authorization)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("wrk: {error}").into())
+    }
+}
+
+impl Contender for Load {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    fn cpu(&self) -> Result<Option<Duration>, Failure> {
+        self.meter.read().map(Some)
+    }
+
+    fn run(&self, length: Duration) -> Result<Sample, Failure> {
+        let started: Result<Vec<_>, _> = self
+            .servers
+            .iter()
+            .map(|server| self.start(server, length))
+            .collect();
+        let mut total: Option<Sample> = None;
+        for child in started? {
+            let output = child.wait_with_output()?;
+            let printed = String::from_utf8_lossy(&output.stdout);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let line = printed.lines().rfind(|line| line.starts_with('{'));
+            let line = line.ok_or_else(|| format!("wrk failed: {printed}{said}"))?;
+            let outcome: Outcome = serde_json::from_str(line)?;
+            let sample = outcome.check(&self.name)?;
+            total = Some(match total {
+                Some(total) => total.beside(&sample),
+                None => sample,
+            });
+        }
+        total.ok_or_else(|| "a load without servers".into())
+    }
+}
+
+/// What the script prints; times are in microseconds.
+#[derive(Deserialize)]
+struct Outcome {
+    requests: u64,
+    microseconds: u64,
+    refused: u64,
+    broken: u64,
+    p50: u64,
+    p95: u64,
+    p99: u64,
+}
+
+impl Outcome {
+    /// A load that was not answered throughout measures nothing.
+    fn check(self, name: &str) -> Result<Sample, Failure> {
+        let Self {
+            refused, broken, ..
+        } = self;
+        if self.requests == 0 || refused + broken > 0 {
+            return Err(format!(
+                "{name}: of {} requests {refused} were answered with an error and {broken} not at all",
+                self.requests
+            )
+            .into());
+        }
+        Ok(Sample {
+            requests: self.requests,
+            elapsed: Duration::from_micros(self.microseconds),
+            p50: Some(Duration::from_micros(self.p50)),
+            p95: Some(Duration::from_micros(self.p95)),
+            p99: Some(Duration::from_micros(self.p99)),
+        })
+    }
+}
+
+/// Installs `wrk` where it is missing.
+pub(crate) fn install() -> Result<(), Failure> {
+    // Asked for its version it exits with 1, so only whether it is there counts.
+    if Command::new("wrk").arg("--version").output().is_ok() {
+        return Ok(());
+    }
+    eprintln!("installing wrk");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        run(command.arg("-qq").args(arguments)).map(drop)
+    };
+    apt(&["install", "-y", "wrk"])
+        .or_else(|_| {
+            apt(&["update"])?;
+            apt(&["install", "-y", "wrk"])
+        })
+        .map_err(|error| format!("wrk is needed, and can't be installed: {error}").into())
+}
