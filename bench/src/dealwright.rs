@@ -34,7 +34,7 @@ impl Database {
 }
 
 /// The program, and nothing of what may be configured on this machine.
-fn command(binary: &Path, database: &Database) -> Command {
+pub(crate) fn command(binary: &Path, database: &Database) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DEALWRIGHT_") {
@@ -93,7 +93,7 @@ impl Server {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn end(self) -> Result<(), Failure> {
-        self.process.end()
+        self.process.end("TERM")
     }
 }
 

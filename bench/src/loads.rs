@@ -89,7 +89,7 @@ fn surroundings<'a>(known: &'a Known, pipelines: &'a [Vec<String>]) -> Surroundi
 
 /// A card to the top of some stage of some pipeline.
 pub(crate) fn r#move(known: &Known) -> Vec<Request> {
-    let mut dice = Dice::new(8, 0);
+    let mut dice = Dice::new("move", 0);
     let mut requests = Vec::new();
     for id in &known.opportunities {
         for _ in 0..MOVES {

@@ -151,18 +151,24 @@ const TAGS: &[&str] = &[
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// Dice for the record of this kind and number.
-    pub(crate) fn new(kind: u64, number: u64) -> Self {
-        Self(kind << 48 ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    /// Dice for the `number`th of what is made up for this `purpose`.
+    pub(crate) fn new(purpose: &str, number: u64) -> Self {
+        let letters = purpose.bytes().map(u64::from);
+        let seed = letters.fold(number, |seed, letter| Dice(seed ^ letter).next());
+        Self(seed)
     }
 
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
     }
 
     /// One of `list`.
@@ -173,7 +179,7 @@ impl Dice {
 
 /// A company.
 pub(crate) fn company(number: u64) -> Value {
-    let mut dice = Dice::new(1, number);
+    let mut dice = Dice::new("company", number);
     let (owner, trade) = (dice.pick(LAST_NAMES), dice.pick(TRADES));
     let domain = format!("{}{number}.example", owner.to_lowercase());
     json!({
@@ -187,7 +193,7 @@ pub(crate) fn company(number: u64) -> Value {
 
 /// A contact.
 pub(crate) fn contact(number: u64) -> Value {
-    let mut dice = Dice::new(2, number);
+    let mut dice = Dice::new("contact", number);
     let (first, last) = (dice.pick(FIRST_NAMES), dice.pick(LAST_NAMES));
     let address = format!("{first}.{last}{number}@mail.example").to_lowercase();
     json!({
@@ -200,7 +206,7 @@ pub(crate) fn contact(number: u64) -> Value {
     })
 }
 
-/// What belongs to an opportunity.
+/// What an opportunity can refer to.
 pub(crate) struct Surroundings<'a> {
     /// The contacts, one of which it has.
     pub(crate) contacts: &'a [String],
@@ -210,18 +216,12 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) pipelines: &'a [Vec<String>],
 }
 
-/// An opportunity; a fifth of them is won or lost.
+/// An opportunity in its surroundings; a fifth of them is won or lost.
 pub(crate) fn opportunity(number: u64, around: &Surroundings<'_>) -> Value {
-    let mut dice = Dice::new(3, number);
-    let mut record = json!({
-        "name": opportunity_name(&mut dice),
-        "value": 500 + dice.below(250_000),
-        "contact_id": one_of(around.contacts, number / 3),
-        "customer_id": one_of(around.companies, number / 10),
-        "lead_source": dice.pick(SOURCES),
-        "expected_close_date": format!("2027-{:02}-{:02}", 1 + dice.below(12), 1 + dice.below(28)),
-        "tags": [dice.pick(TAGS), dice.pick(TAGS)],
-    });
+    let mut record = plain_opportunity(number);
+    record["contact_id"] = json!(one_of(around.contacts, number / 3));
+    record["customer_id"] = json!(one_of(around.companies, number / 10));
+    let mut dice = Dice::new("surroundings", number);
     let pipeline = &around.pipelines[dice.below(around.pipelines.len() as u64) as usize];
     let open = pipeline.len() as u64 - 2;
     let stage = match dice.below(10) {
@@ -231,6 +231,18 @@ pub(crate) fn opportunity(number: u64, around: &Surroundings<'_>) -> Value {
     };
     record["stage_id"] = json!(pipeline[stage as usize]);
     record
+}
+
+/// An opportunity that refers to nothing.
+pub(crate) fn plain_opportunity(number: u64) -> Value {
+    let mut dice = Dice::new("opportunity", number);
+    json!({
+        "name": opportunity_name(&mut dice),
+        "value": 500 + dice.below(250_000),
+        "lead_source": dice.pick(SOURCES),
+        "expected_close_date": format!("2027-{:02}-{:02}", 1 + dice.below(12), 1 + dice.below(28)),
+        "tags": [dice.pick(TAGS), dice.pick(TAGS)],
+    })
 }
 
 fn one_of(ids: &[String], number: u64) -> Option<&String> {
@@ -262,7 +274,7 @@ pub(crate) mod terms {
 
     /// Found in few: a rare word, or a whole e-mail address.
     pub(crate) fn rare(contacts: u64) -> Vec<String> {
-        let mut dice = Dice::new(4, contacts);
+        let mut dice = Dice::new("rare", contacts);
         let addresses = (0..200).filter_map(|_| {
             let contact = super::contact(dice.below(contacts.max(1)));
             contact["email"].as_str().map(str::to_owned)
@@ -274,10 +286,10 @@ pub(crate) mod terms {
 
     /// The name that some opportunities have, or how it begins.
     pub(crate) fn names(opportunities: u64) -> Vec<String> {
-        let mut dice = Dice::new(5, opportunities);
+        let mut dice = Dice::new("names", opportunities);
         let names = (0..200).map(|_| {
             let number = dice.below(opportunities);
-            let name = super::opportunity_name(&mut Dice::new(3, number));
+            let name = super::opportunity_name(&mut Dice::new("opportunity", number));
             match number % 2 {
                 0 => name,
                 // They are ASCII.
@@ -289,7 +301,7 @@ pub(crate) mod terms {
 
     /// Found nowhere, made of letters that never meet.
     pub(crate) fn unheard_of() -> Vec<String> {
-        let mut dice = Dice::new(6, 0);
+        let mut dice = Dice::new("unheard of", 0);
         let letters: Vec<_> = "qxzjvkw".chars().collect();
         let mut word = || -> String {
             let letter = |_| letters[dice.below(letters.len() as u64) as usize];
@@ -300,7 +312,7 @@ pub(crate) mod terms {
 
     /// Found nowhere, though each word is common: nothing has them in this order.
     pub(crate) fn never_together() -> Vec<String> {
-        let mut dice = Dice::new(7, 0);
+        let mut dice = Dice::new("never together", 0);
         let pair = |_| format!("{} {}", dice.pick(WORKS), dice.pick(THINGS));
         (0..200).map(pair).collect()
     }

@@ -1,20 +1,25 @@
 //! Measures the server: how fast it answers, next to what it is compared with,
 //! and what it takes. docs/performance.md says how to read what comes out.
 
-mod comparison;
+mod bare;
 mod dealwright;
 mod http;
 mod limit;
 mod loads;
+mod machine;
 mod made_up;
 mod measure;
 mod options;
+mod packages;
+mod pocketbase;
+mod postgres;
 mod process;
 mod report;
+mod sections;
 mod seed;
 mod wrk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Parser as _;
@@ -28,6 +33,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The root of the project.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Where the tables are kept.
+const DOCUMENT: &str = "docs/performance.md";
 
 /// What all measurements share.
 struct Bench {
@@ -58,12 +66,21 @@ fn run(options: Options) -> Result<(), Failure> {
         data: std::fs::canonicalize(&options.data)?,
         options,
     };
-    wrk::install()?;
+    packages::need("wrk", "wrk")?;
     let mut report = Report::default();
+    machine::describe(&bench, &mut report)?;
     if bench.options.engines.contains(&Engine::Sqlite) {
-        comparison::run(&bench, &mut report)?;
+        sections::sqlite::run(&bench, &mut report)?;
+        sections::scale::run(&bench, &mut report)?;
     }
+    if bench.options.engines.contains(&Engine::Postgres) {
+        sections::postgres::run(&bench, &mut report)?;
+    }
+    std::fs::remove_dir_all(bench.data.join("work"))?;
     println!("{report}");
+    if bench.options.is_whole() {
+        report::write(&report, &Path::new(ROOT).join(DOCUMENT))?;
+    }
     Ok(())
 }
 

@@ -95,8 +95,6 @@ pub(crate) struct Figure {
     pub(crate) name: String,
     /// With how many clients at once.
     pub(crate) connections: u32,
-    /// How many requests were answered while it counted.
-    pub(crate) requests: u64,
     /// Requests a second.
     pub(crate) rate: f64,
     /// The means of the rounds' percentiles.
@@ -155,7 +153,6 @@ fn figure(contender: &dyn Contender, runs: &[Run]) -> Figure {
     let figure = Figure {
         name: contender.name().to_owned(),
         connections: contender.connections(),
-        requests,
         rate: requests as f64 / elapsed.as_secs_f64(),
         p50: mean(|sample| sample.p50),
         p95: mean(|sample| sample.p95),

@@ -75,6 +75,15 @@ pub(crate) enum Engine {
 }
 
 impl Options {
+    /// Whether everything is measured as it is to be written down.
+    pub(crate) fn is_whole(&self) -> bool {
+        let default = Self::parse_from(["bench"]);
+        self.only.is_empty()
+            && self.sizes == default.sizes
+            && self.engines == default.engines
+            && self.seconds == default.seconds
+    }
+
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)

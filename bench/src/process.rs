@@ -54,9 +54,9 @@ impl Process {
         self.child.id()
     }
 
-    /// Asks it to end, and waits until it has.
-    pub(crate) fn end(mut self) -> Result<(), Failure> {
-        run(Command::new("kill").arg(self.id().to_string()))?;
+    /// Asks it to end by a signal such as `TERM`, and waits until it has.
+    pub(crate) fn end(mut self, signal: &str) -> Result<(), Failure> {
+        run(Command::new("kill").args(["-s", signal, &self.id().to_string()]))?;
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > deadline {

@@ -1,5 +1,6 @@
 //! The load generator: `wrk`, which sends what a file of requests says.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,13 +11,29 @@ use serde::Deserialize;
 use crate::Failure;
 use crate::http::Client;
 use crate::measure::{Contender, Meter, Sample};
-use crate::process::run;
 
 /// Sends the requests of a file, in random order.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/requests.lua");
 
 /// A request: `GET /path`, or `POST /path` and a body of JSON.
 pub(crate) type Request = String;
+
+/// Sends one such request by itself.
+pub(crate) fn send(client: &Client, request: &Request) -> Result<String, Failure> {
+    let mut parts = request.splitn(3, ' ');
+    let method = parts.next().unwrap_or_default();
+    let path = parts.next().ok_or("a request without a path")?;
+    client.send(method, path, parts.next())
+}
+
+/// What servers have been asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done {
+    /// So many requests were answered.
+    pub(crate) answered: u64,
+    /// And so many more at most may have been done without an answer being read.
+    pub(crate) under_way: u64,
+}
 
 /// Servers under a load.
 pub(crate) struct Load {
@@ -27,6 +44,9 @@ pub(crate) struct Load {
     connections: u32,
     requests: PathBuf,
     meter: Meter,
+    /// How many requests have been answered so far, and how many were under way
+    /// at most when a stretch of time was over.
+    done: Cell<Done>,
     /// How long the answer to the first of the requests is, in bytes.
     pub(crate) answer_size: usize,
 }
@@ -44,14 +64,9 @@ impl Load {
     ) -> Result<Self, Failure> {
         fs::write(file, requests.join("\n"))?;
         let first = requests.first().ok_or("a load without requests")?;
-        let mut parts = first.splitn(3, ' ');
-        let (method, path) = (parts.next(), parts.next());
-        let (method, path) = method.zip(path).ok_or("a request without a path")?;
-        let body = parts.next();
         let mut answer_size = 0;
         for server in servers {
-            let answer = Client::new(server, authorization).send(method, path, body)?;
-            answer_size = answer.len();
+            answer_size = send(&Client::new(server, authorization), first)?.len();
         }
         Ok(Self {
             name: name.to_owned(),
@@ -60,8 +75,17 @@ impl Load {
             connections,
             requests: file.to_owned(),
             meter,
+            done: Cell::new(Done {
+                answered: servers.len() as u64,
+                under_way: 0,
+            }),
             answer_size,
         })
+    }
+
+    /// What its servers have been asked for so far.
+    pub(crate) fn done(&self) -> Done {
+        self.done.get()
     }
 
     fn start(&self, server: &str, length: Duration) -> Result<Child, Failure> {
@@ -114,7 +138,13 @@ impl Contender for Load {
                 None => sample,
             });
         }
-        total.ok_or_else(|| "a load without servers".into())
+        let total = total.ok_or("a load without servers")?;
+        let done = self.done.get();
+        self.done.set(Done {
+            answered: done.answered + total.requests,
+            under_way: done.under_way + u64::from(self.connections),
+        });
+        Ok(total)
     }
 }
 
@@ -151,23 +181,4 @@ impl Outcome {
             p99: Some(Duration::from_micros(self.p99)),
         })
     }
-}
-
-/// Installs `wrk` where it is missing.
-pub(crate) fn install() -> Result<(), Failure> {
-    // Asked for its version it exits with 1, so only whether it is there counts.
-    if Command::new("wrk").arg("--version").output().is_ok() {
-        return Ok(());
-    }
-    eprintln!("installing wrk");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        run(command.arg("-qq").args(arguments)).map(drop)
-    };
-    apt(&["install", "-y", "wrk"])
-        .or_else(|_| {
-            apt(&["update"])?;
-            apt(&["install", "-y", "wrk"])
-        })
-        .map_err(|error| format!("wrk is needed, and can't be installed: {error}").into())
 }

@@ -1,0 +1,67 @@
+//! What is measured, and what it must come to.
+
+pub(crate) mod postgres;
+pub(crate) mod scale;
+pub(crate) mod sqlite;
+
+use crate::dealwright::Server;
+use crate::http::{self, Client};
+use crate::measure::Meter;
+use crate::seed::Known;
+use crate::wrk::{Done, Load, Request};
+use crate::{Bench, Failure};
+
+/// How many clients at once; half of what is promised is promised at the second.
+const FEW: u32 = 16;
+const MANY: u32 = 64;
+
+/// A load on one server.
+fn load(
+    bench: &Bench,
+    name: &str,
+    server: &Server,
+    connections: u32,
+    requests: &[Request],
+) -> Result<Load, Failure> {
+    Load::new(
+        name,
+        &[&server.base],
+        &server.authorization,
+        connections,
+        (&bench.work("requests"), requests),
+        Meter::of(server.id()),
+    )
+}
+
+/// How many cards there are in all pipelines.
+fn cards(client: &Client, known: &Known) -> Result<u64, Failure> {
+    let mut total = 0;
+    for (pipeline, _) in &known.pipelines {
+        let summary = client.get(&format!("/v1/pipelines/{pipeline}/summary"))?;
+        let stages = client.get(&format!("/v1/pipelines/{pipeline}/stages"))?;
+        let counted = summary["data"]["totals"]["deal_count"].as_u64();
+        let counted = counted.ok_or("a summary without a count")?;
+        let counts = http::list(&stages["data"])?.iter();
+        let by_stage: u64 = counts.filter_map(|stage| stage["deal_count"].as_u64()).sum();
+        if by_stage != counted {
+            return Err(format!("{counted} cards are {by_stage} by their stages").into());
+        }
+        total += counted;
+    }
+    Ok(total)
+}
+
+/// Makes sure that what was answered is there, and no more than was asked for.
+fn check_created(before: u64, after: u64, each: u64, done: &[Done]) -> Result<(), Failure> {
+    let answered: u64 = done.iter().map(|done| done.answered * each).sum();
+    let under_way: u64 = done.iter().map(|done| done.under_way * each).sum();
+    let created = after - before;
+    match (answered..=answered + under_way).contains(&created) {
+        true => Ok(()),
+        false => Err(format!(
+            "{answered} creates were answered, {under_way} more were under way, \
+             and there are {created} more"
+        )
+        .into()),
+    }
+}
