@@ -72,7 +72,11 @@ impl Loop {
         }
         let mut commits = Vec::new();
         for _ in 0..count {
-            let one = |_| rows.iter_mut().map(|rows| rows.next().unwrap_or_default()).collect();
+            let one = |_| {
+                rows.iter_mut()
+                    .map(|rows| rows.next().unwrap_or_default())
+                    .collect()
+            };
             commits.push((0..BULK).map(one).collect());
         }
         commits.reverse();
@@ -113,9 +117,7 @@ impl Contender for Loop {
             let transaction = connection.transaction()?;
             for opportunity in commit {
                 transaction
-                    .prepare_cached(
-                        "update counters set value = value + 1 where name = 'OPP'",
-                    )?
+                    .prepare_cached("update counters set value = value + 1 where name = 'OPP'")?
                     .execute([])?;
                 for (table, row) in self.tables.iter().zip(opportunity) {
                     transaction
@@ -173,9 +175,12 @@ fn table_ends(connection: &Connection) -> Result<Vec<(String, i64)>, Failure> {
 
 /// The rows of a table behind this number.
 fn rows_behind(connection: &Connection, table: &str, end: i64) -> Result<Vec<Vec<Value>>, Failure> {
-    let mut statement =
-        connection.prepare(&format!("select * from {table} where rowid > ? order by rowid"))?;
+    let mut statement = connection.prepare(&format!(
+        "select * from {table} where rowid > ? order by rowid"
+    ))?;
     let width = statement.column_count();
-    let rows = statement.query_map([end], |row| (0..width).map(|index| row.get(index)).collect())?;
+    let rows = statement.query_map([end], |row| {
+        (0..width).map(|index| row.get(index)).collect()
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -123,6 +123,9 @@ pub(crate) fn race(
             contender.run(WARM_UP)?;
             let before = contender.cpu()?;
             let sample = contender.run(length / rounds)?;
+            if sample.requests == 0 {
+                return Err(format!("{} answered nothing in time", contender.name()).into());
+            }
             let cpu = contender
                 .cpu()?
                 .zip(before)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
@@ -85,17 +85,28 @@ fn address_in(printed: &str) -> Option<&str> {
 /// Runs a command to its end. Gives what it printed; failing is an error that
 /// says what it had to say.
 pub(crate) fn run(command: &mut Command) -> Result<String, Failure> {
+    let output = finish(command)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// As [`run`], of a command that tells how it gets on: gives that.
+pub(crate) fn run_told(command: &mut Command) -> Result<String, Failure> {
+    let output = finish(command)?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn finish(command: &mut Command) -> Result<Output, Failure> {
     let program = command.get_program().display().to_string();
     let output = command
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
+        let printed = String::from_utf8_lossy(&output.stdout);
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{program} ended with {}: {printed}{said}", output.status).into());
     }
-    Ok(printed)
+    Ok(output)
 }
 
 /// The processor time that a process has used so far.

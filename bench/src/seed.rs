@@ -78,6 +78,11 @@ impl Seed {
         })
     }
 
+    /// What no other seed is called, not even the next one of the same size.
+    pub(crate) fn name(&self) -> &str {
+        &self.known.far_back
+    }
+
     /// The database file.
     pub(crate) fn file(&self) -> PathBuf {
         self.database.file()

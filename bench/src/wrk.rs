@@ -166,7 +166,7 @@ impl Outcome {
         let Self {
             refused, broken, ..
         } = self;
-        if self.requests == 0 || refused + broken > 0 {
+        if refused + broken > 0 {
             return Err(format!(
                 "{name}: of {} requests {refused} were answered with an error and {broken} not at all",
                 self.requests

@@ -10,7 +10,9 @@ use crate::Failure;
 /// Fills the database with what the seed holds.
 pub(super) fn fill(database: &Path, seed: &Path) -> Result<(), Failure> {
     let connection = Connection::open(database)?;
-    let seed = seed.to_str().ok_or("the data folder's name is not Unicode")?;
+    let seed = seed
+        .to_str()
+        .ok_or("the data folder's name is not Unicode")?;
     connection.execute("attach ? as seed", [seed])?;
     connection.execute_batch(&format!("begin; {} commit; analyze;", copy()))?;
     Ok(())
@@ -24,8 +26,14 @@ fn moment(column: &str) -> String {
 /// The statements that copy everything. An id there is a letter and fourteen
 /// digits: here, those of the row that it was.
 fn copy() -> String {
-    let [created, updated, won, lost, entered] =
-        ["created_at", "updated_at", "won_at", "lost_at", "entered_stage_at"].map(moment);
+    let [created, updated, won, lost, entered] = [
+        "created_at",
+        "updated_at",
+        "won_at",
+        "lost_at",
+        "entered_stage_at",
+    ]
+    .map(moment);
     format!(
         "
         insert into companies (id, name, email, phone, website, industry, created, updated)

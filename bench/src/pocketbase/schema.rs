@@ -23,7 +23,14 @@ pub(super) fn make(client: &Client) -> Result<(), Failure> {
     let texts = |names: &[&str]| names.iter().map(|name| text(name)).collect::<Vec<_>>();
     let companies = texts(&["name", "email", "phone", "website", "industry"]);
     let companies = collection(client, "companies", companies, &[])?;
-    let contacts = texts(&["first_name", "last_name", "email", "phone", "city", "source"]);
+    let contacts = texts(&[
+        "first_name",
+        "last_name",
+        "email",
+        "phone",
+        "city",
+        "source",
+    ]);
     let contacts = collection(client, "contacts", contacts, &["email"])?;
     let pipelines = vec![text("name"), number("position")];
     let pipelines = collection(client, "pipelines", pipelines, &[])?;
@@ -60,7 +67,12 @@ pub(super) fn make(client: &Client) -> Result<(), Failure> {
         text("rank"),
         date("entered_stage"),
     ];
-    collection(client, "cards", cards, &["opportunity", "stage", "pipeline"])?;
+    collection(
+        client,
+        "cards",
+        cards,
+        &["opportunity", "stage", "pipeline"],
+    )?;
     Ok(())
 }
 
@@ -72,11 +84,18 @@ fn collection(
     indexed: &[&str],
 ) -> Result<String, Failure> {
     fields.push(json!({ "name": "created", "type": "autodate", "onCreate": true }));
-    fields.push(json!({ "name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true }));
+    fields
+        .push(json!({ "name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true }));
     let index = |column: &&str| format!("create index {name}_by_{column} on {name} ({column})");
     let indexes: Vec<_> = indexed.iter().map(index).collect();
     let mut definition = Map::new();
-    for rule in ["listRule", "viewRule", "createRule", "updateRule", "deleteRule"] {
+    for rule in [
+        "listRule",
+        "viewRule",
+        "createRule",
+        "updateRule",
+        "deleteRule",
+    ] {
         definition.insert(rule.to_owned(), json!(RULE));
     }
     for (key, value) in [

@@ -63,14 +63,21 @@ impl Cluster {
             let mut initdb = Command::new(programs.join("initdb"));
             initdb
                 .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
-                .args(["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8"])
+                .args([
+                    "--locale-provider=icu",
+                    "--icu-locale=en",
+                    "--locale=C.UTF-8",
+                ])
                 .arg("--pgdata")
                 .arg(&cluster);
             process::run(user.become_by(initdb.current_dir(&folder)))?;
         }
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut postgres = Command::new(programs.join("postgres"));
-        postgres.arg("-D").arg(&cluster).args(["-c", &format!("port={port}")]);
+        postgres
+            .arg("-D")
+            .arg(&cluster)
+            .args(["-c", &format!("port={port}")]);
         for setting in SETTINGS {
             postgres.args(["-c", setting]);
         }
@@ -111,7 +118,13 @@ impl Cluster {
         let output = process::run(
             command
                 .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-                .args(["--set=ON_ERROR_STOP=1", "--dbname", &self.url(database), "--command", sql]),
+                .args([
+                    "--set=ON_ERROR_STOP=1",
+                    "--dbname",
+                    &self.url(database),
+                    "--command",
+                    sql,
+                ]),
         )?;
         Ok(output.trim().to_owned())
     }
@@ -131,10 +144,11 @@ impl Cluster {
         name: &str,
     ) -> Result<Database, Failure> {
         let kept = format!("seed_{}", seed.size);
-        let whole = format!(
-            "select count(*) from pg_database where datname = '{kept}' and datistemplate"
+        // What it is a copy of is written there last, so that it is a whole one.
+        let of = format!(
+            "select shobj_description(oid, 'pg_database') from pg_database where datname = '{kept}'"
         );
-        if self.psql("postgres", &whole)? == "0" {
+        if self.psql("postgres", &of)? != seed.name() {
             self.fill(binary, work, seed, &kept)?;
         }
         self.drop(name)?;
@@ -150,7 +164,7 @@ impl Cluster {
         })
     }
 
-    /// Makes the database that is copied later, a template once it is whole.
+    /// Makes the database that is copied later.
     fn fill(&self, binary: &Path, work: &Path, seed: &Seed, name: &str) -> Result<(), Failure> {
         eprintln!("copying {} opportunities to PostgreSQL", seed.size);
         self.drop(name)?;
@@ -159,13 +173,16 @@ impl Cluster {
         let target = self.url(name);
         let copy = ["copy", "--from", &source, "--to", &target];
         dealwright::run(binary, &Database::sqlite(work), &copy)?;
-        self.psql("postgres", &format!("alter database {name} is_template true"))
-            .map(drop)
+        let written = format!("comment on database {name} is '{}'", seed.name());
+        self.psql("postgres", &written).map(drop)
     }
 
     fn drop(&self, name: &str) -> Result<(), Failure> {
-        self.psql("postgres", &format!("drop database if exists {name} with (force)"))
-            .map(drop)
+        self.psql(
+            "postgres",
+            &format!("drop database if exists {name} with (force)"),
+        )
+        .map(drop)
     }
 
     /// How many bytes a database takes.

@@ -26,6 +26,8 @@ pub(crate) struct Pgbench {
     program: PathBuf,
     url: String,
     clients: u32,
+    /// What the server sets for its connections.
+    options: String,
     scripts: Vec<PathBuf>,
     /// Its variables that never change, as `name=value`.
     variables: Vec<String>,
@@ -44,8 +46,8 @@ impl Pgbench {
         let requests = &requests[..READS.min(requests.len())];
         let seen = statements::of_requests(cluster, binary, database, requests)?;
         // Each is sent with the very values that it was seen with.
-        let pairs = seen.iter().map(|seen| [seen, seen]);
-        Self::new(cluster, database, pairs, clients)
+        let pairs = seen.transactions.iter().map(|seen| [seen, seen]);
+        Self::new(cluster, database, pairs, &seen.settings, clients)
     }
 
     /// Sends what writing by these requests sends, each time with other ids.
@@ -61,8 +63,9 @@ impl Pgbench {
             twice.extend([request.clone(), request.clone()]);
         }
         let seen = statements::of_requests(cluster, binary, database, &twice)?;
-        let pairs = seen.chunks_exact(2).map(|pair| [&pair[0], &pair[1]]);
-        Self::new(cluster, database, pairs, clients)
+        let pairs = seen.transactions.chunks_exact(2);
+        let pairs = pairs.map(|pair| [&pair[0], &pair[1]]);
+        Self::new(cluster, database, pairs, &seen.settings, clients)
     }
 
     /// A script for each request, from two times that it was seen: what differs
@@ -71,6 +74,7 @@ impl Pgbench {
         cluster: &Cluster,
         (name, database): (&str, &Database),
         seen: impl Iterator<Item = [&'a Transaction; 2]>,
+        settings: &[String],
         clients: u32,
     ) -> Result<Self, Failure> {
         let mut scripts = Vec::new();
@@ -90,6 +94,10 @@ impl Pgbench {
             program: cluster.programs.join("pgbench"),
             url: cluster.url(name),
             clients,
+            options: settings
+                .iter()
+                .map(|setting| format!("-c {setting} "))
+                .collect(),
             scripts,
             variables,
             meter: Meter {
@@ -128,12 +136,18 @@ impl Contender for Pgbench {
         self.meter.read().map(Some)
     }
 
+    /// Its first second, in which it connects and prepares, does not count.
     fn run(&self, length: Duration) -> Result<Sample, Failure> {
         let mut command = Command::new(&self.program);
         command
-            .args(["--no-vacuum", "--protocol=prepared", "--jobs=2"])
+            .args([
+                "--no-vacuum",
+                "--protocol=prepared",
+                "--jobs=2",
+                "--progress=1",
+            ])
             .arg(format!("--client={}", self.clients))
-            .arg(format!("--time={}", length.as_secs().max(1)));
+            .arg(format!("--time={}", 1 + length.as_secs().max(1)));
         for variable in &self.variables {
             command.args(["--define", variable]);
         }
@@ -144,23 +158,63 @@ impl Contender for Pgbench {
         for script in &self.scripts {
             command.arg("--file").arg(script);
         }
-        let printed = process::run(command.arg(&self.url))?;
-        let number = |label: &str| -> Result<f64, Failure> {
-            let line = printed.lines().find_map(|line| line.strip_prefix(label));
-            let word = line.and_then(|line| line.split_whitespace().next());
-            let word = word.ok_or_else(|| format!("pgbench printed no {label}: {printed}"))?;
-            Ok(word.parse()?)
-        };
-        if number("number of failed transactions:")? > 0.0 {
-            return Err(format!("pgbench: transactions failed: {printed}").into());
-        }
-        let done = number("number of transactions actually processed:")?;
+        let seconds = seconds(&process::run_told(command.arg(&self.url))?)?;
+        let counted = seconds.get(1..).unwrap_or_default();
         Ok(Sample {
-            requests: done as u64,
-            elapsed: Duration::from_secs_f64(done / number("tps =")?),
+            requests: counted.iter().map(|second| second.done).sum::<f64>() as u64,
+            elapsed: Duration::from_secs_f64(counted.iter().map(|second| second.length).sum()),
             p50: None,
             p95: None,
             p99: None,
         })
+    }
+}
+
+/// What `pgbench` tells of a second.
+#[derive(Debug, PartialEq)]
+struct Second {
+    /// How long it was, in seconds.
+    length: f64,
+    /// How many transactions it did in it.
+    done: f64,
+}
+
+/// The seconds that `pgbench` tells of; a transaction that failed is an error.
+fn seconds(printed: &str) -> Result<Vec<Second>, Failure> {
+    let mut seconds = Vec::new();
+    let mut before = 0.0;
+    for line in printed.lines() {
+        // As in `progress: 1.0 s, 959.0 tps, lat 16.6 ms stddev 3.2, 0 failed`.
+        let Some(line) = line.strip_prefix("progress: ") else {
+            continue;
+        };
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [at, "s,", rate, "tps,", .., "0", "failed"] = words[..] else {
+            return Err(format!("pgbench failed: {line}").into());
+        };
+        let (at, rate): (f64, f64) = (at.parse()?, rate.parse()?);
+        let length = at - before;
+        let done = rate * length;
+        seconds.push(Second { length, done });
+        before = at;
+    }
+    Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seconds_are_read_and_a_failure_is_noticed() {
+        let printed = "pgbench (15.18)\n\
+            progress: 1.0 s, 100.0 tps, lat 1.6 ms stddev 3.2, 0 failed\n\
+            progress: 3.0 s, 200.0 tps, lat 1.6 ms stddev 3.2, 0 failed\n\
+            tps = 150\n";
+        let second = |length, done| Second { length, done };
+        let read = seconds(printed).expect("seconds");
+        assert_eq!(read, [second(1.0, 100.0), second(2.0, 400.0)]);
+        let failed = printed.replacen("0 failed", "10 failed", 1);
+        assert!(seconds(&failed).is_err());
     }
 }

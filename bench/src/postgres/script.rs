@@ -35,7 +35,10 @@ impl Script {
             ids: BTreeMap::new(),
         };
         let mut lines = Vec::new();
-        let same = one.iter().zip(other).all(|(one, other)| one.sql == other.sql);
+        let same = one
+            .iter()
+            .zip(other)
+            .all(|(one, other)| one.sql == other.sql);
         if one.len() != other.len() || !same {
             return Err("the same request did not send the same statements".into());
         }
@@ -53,7 +56,9 @@ impl Script {
 /// pipelines: what opens a transaction goes out with the first statement, and
 /// nobody waits for the end of one that only reads.
 fn in_flights(transaction: &Transaction, lines: &[String]) -> String {
-    let reads = transaction.first().is_some_and(|first| first.sql.contains("read only"));
+    let reads = transaction
+        .first()
+        .is_some_and(|first| first.sql.contains("read only"));
     let mut text = String::new();
     let mut open = false;
     for (index, (statement, line)) in transaction.iter().zip(lines).enumerate() {
@@ -107,7 +112,9 @@ impl Values {
             let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
             let (number, rest) = piece.split_at(digits);
             let index: usize = number.parse()?;
-            let stands = written.get(index.wrapping_sub(1)).ok_or("an unknown parameter")?;
+            let stands = written
+                .get(index.wrapping_sub(1))
+                .ok_or("an unknown parameter")?;
             write!(text, "{stands}{rest}")?;
         }
         Ok(text)
@@ -223,8 +230,16 @@ mod tests {
             "\\startpipeline\nbegin read only;\nselect 1;\n\\endpipeline\n\
              \\startpipeline\nselect 2;\ncommit;\n\\endpipeline\n"
         );
-        let writing = vec![control("begin"), statement("select 1", &[]), control("commit")];
+        let writing = vec![
+            control("begin"),
+            statement("select 1", &[]),
+            control("commit"),
+        ];
         let made = script(&writing, &writing, &types[..3]);
-        assert!(made.text.ends_with("\\endpipeline\ncommit;\n"), "{}", made.text);
+        assert!(
+            made.text.ends_with("\\endpipeline\ncommit;\n"),
+            "{}",
+            made.text
+        );
     }
 }

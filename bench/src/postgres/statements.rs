@@ -39,6 +39,14 @@ impl Statement {
     }
 }
 
+/// What the server was seen to do.
+pub(super) struct Seen {
+    /// The transaction that each of the requests came to.
+    pub(super) transactions: Vec<Transaction>,
+    /// What it sets for its connections, each as `name=value`.
+    pub(super) settings: Vec<String>,
+}
+
 /// Sends each of the requests, which are about one opportunity, to a server of its
 /// own. Gives the transaction that each came to: the last one that has the id of
 /// the opportunity among its parameters.
@@ -47,9 +55,12 @@ pub(super) fn of_requests(
     binary: &Path,
     (name, database): (&str, &Database),
     requests: &[Request],
-) -> Result<Vec<Transaction>, Failure> {
+) -> Result<Seen, Failure> {
     let log = |what: &str| {
-        cluster.psql("postgres", &format!("alter database {name} set log_statement = '{what}'"))
+        cluster.psql(
+            "postgres",
+            &format!("alter database {name} set log_statement = '{what}'"),
+        )
     };
     log("all")?;
     // One connection, so that what belongs together stands together.
@@ -66,18 +77,44 @@ pub(super) fn of_requests(
     let about = |id: &String| {
         let knows = |statement: &Statement| {
             let parameters = statement.parameters.iter().flatten().flatten();
-            parameters.into_iter().any(|value| value.contains(id.as_str()))
+            parameters
+                .into_iter()
+                .any(|value| value.contains(id.as_str()))
         };
-        let found = transactions.iter().rfind(|statements| statements.iter().any(knows));
-        found.cloned().ok_or_else(|| format!("no statement knows {id}").into())
+        let found = transactions
+            .iter()
+            .rfind(|statements| statements.iter().any(knows));
+        found
+            .cloned()
+            .ok_or_else(|| format!("no statement knows {id}").into())
     };
-    ids.iter().map(about).collect()
+    Ok(Seen {
+        transactions: ids.iter().map(about).collect::<Result<_, _>>()?,
+        settings: settings(&transactions),
+    })
+}
+
+/// What was set last for a connection, outside of any transaction.
+fn settings(transactions: &[Transaction]) -> Vec<String> {
+    let sets = |statements: &&Transaction| statements[0].sql.starts_with("set ");
+    let last = transactions.iter().rfind(sets);
+    let statements = last
+        .iter()
+        .flat_map(|statements| statements[0].sql.split(';'));
+    let setting = |statement: &str| {
+        let (name, value) = statement.trim().strip_prefix("set ")?.split_once(" = ")?;
+        Some(format!("{name}={}", value.trim_matches('\'')))
+    };
+    statements.filter_map(setting).collect()
 }
 
 /// The transactions that the log has of a database.
 fn transactions(log: &Path, database: &str) -> Result<Vec<Transaction>, Failure> {
     let text = fs::read(log)?;
-    let mut lines = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&*text);
+    let mut lines = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(&*text);
     let mut transactions: Vec<Transaction> = Vec::new();
     let mut open: Option<(String, Transaction)> = None;
     for line in lines.records() {
@@ -109,13 +146,20 @@ fn transactions(log: &Path, database: &str) -> Result<Vec<Transaction>, Failure>
 fn read(message: &str, detail: &str) -> Result<Option<Statement>, Failure> {
     if let Some(sql) = message.strip_prefix("statement: ") {
         let sql = sql.trim().trim_end_matches(';').to_owned();
-        return Ok(Some(Statement { sql, parameters: None }));
+        return Ok(Some(Statement {
+            sql,
+            parameters: None,
+        }));
     }
     let Some(executed) = message.strip_prefix("execute ") else {
         return Ok(None);
     };
-    let (_, sql) = executed.split_once(": ").ok_or("an unknown entry in the log")?;
-    let values = detail.split_once("arameters: ").map_or("", |(_, values)| values);
+    let (_, sql) = executed
+        .split_once(": ")
+        .ok_or("an unknown entry in the log")?;
+    let values = detail
+        .split_once("arameters: ")
+        .map_or("", |(_, values)| values);
     Ok(Some(Statement {
         sql: sql.to_owned(),
         parameters: Some(values_of(values)?),

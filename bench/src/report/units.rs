@@ -62,11 +62,20 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_say_their_unit() {
-        assert_eq!([count(999), count(1_000), count(1_234_567)], ["999", "1,000", "1,234,567"]);
-        assert_eq!([rate(0.5), rate(61.27), rate(9_994.0)], ["0.50", "61.3", "9,990"]);
+        assert_eq!(
+            [count(999), count(1_000), count(1_234_567)],
+            ["999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [rate(0.5), rate(61.27), rate(9_994.0)],
+            ["0.50", "61.3", "9,990"]
+        );
         assert_eq!([ratio(0.351), ratio(12.4)], ["0.35", "12"]);
         let millisecond = Duration::from_millis(1);
-        assert_eq!([time(millisecond / 4), time(millisecond * 25)], ["250 µs", "25 ms"]);
+        assert_eq!(
+            [time(millisecond / 4), time(millisecond * 25)],
+            ["250 µs", "25 ms"]
+        );
         assert_eq!([bytes(1_500_000), bytes(30_000_000)], ["1.5 MB", "30 MB"]);
     }
 }

@@ -4,6 +4,8 @@ pub(crate) mod postgres;
 pub(crate) mod scale;
 pub(crate) mod sqlite;
 
+use std::time::Duration;
+
 use crate::dealwright::Server;
 use crate::http::{self, Client};
 use crate::measure::Meter;
@@ -14,6 +16,10 @@ use crate::{Bench, Failure};
 /// How many clients at once; half of what is promised is promised at the second.
 const FEW: u32 = 16;
 const MANY: u32 = 64;
+
+/// How often, and after what pauses, one looks whether all is done.
+const LOOKS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A load on one server.
 fn load(
@@ -33,20 +39,45 @@ fn load(
     )
 }
 
-/// How many cards there are in all pipelines.
+/// How many cards there are in all pipelines, once nobody changes that any more:
+/// what a client no longer waits for is finished all the same.
 fn cards(client: &Client, known: &Known) -> Result<u64, Failure> {
+    let mut last = None;
+    for _ in 0..LOOKS {
+        let counts = [summed(client, known)?, by_stages(client, known)?];
+        if last == Some(counts) {
+            let [summed, by_stages] = counts;
+            return match summed == by_stages {
+                true => Ok(summed),
+                false => Err(format!("{summed} cards are {by_stages} by their stages").into()),
+            };
+        }
+        last = Some(counts);
+        std::thread::sleep(PAUSE);
+    }
+    Err("the number of cards goes on changing".into())
+}
+
+/// By the pipelines' summaries.
+fn summed(client: &Client, known: &Known) -> Result<u64, Failure> {
     let mut total = 0;
     for (pipeline, _) in &known.pipelines {
         let summary = client.get(&format!("/v1/pipelines/{pipeline}/summary"))?;
+        let count = summary["data"]["totals"]["deal_count"].as_u64();
+        total += count.ok_or("a summary without a count")?;
+    }
+    Ok(total)
+}
+
+/// By the counts that are kept of each stage.
+fn by_stages(client: &Client, known: &Known) -> Result<u64, Failure> {
+    let mut total = 0;
+    for (pipeline, _) in &known.pipelines {
         let stages = client.get(&format!("/v1/pipelines/{pipeline}/stages"))?;
-        let counted = summary["data"]["totals"]["deal_count"].as_u64();
-        let counted = counted.ok_or("a summary without a count")?;
         let counts = http::list(&stages["data"])?.iter();
-        let by_stage: u64 = counts.filter_map(|stage| stage["deal_count"].as_u64()).sum();
-        if by_stage != counted {
-            return Err(format!("{counted} cards are {by_stage} by their stages").into());
-        }
-        total += counted;
+        total += counts
+            .filter_map(|stage| stage["deal_count"].as_u64())
+            .sum::<u64>();
     }
     Ok(total)
 }

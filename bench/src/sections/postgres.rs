@@ -39,7 +39,10 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         cluster,
         seed,
     };
-    let what = format!("PostgreSQL database, {} opportunities", count(bed.seed.size));
+    let what = format!(
+        "PostgreSQL database, {} opportunities",
+        count(bed.seed.size)
+    );
     report.fact(what, bytes(bed.cluster.bytes(OURS)?));
     if bench.options.wants(Part::GetOne) {
         let requests = loads::get_one(&bed.seed.known);
@@ -112,9 +115,16 @@ impl Bed<'_> {
         let requests = loads::create(known);
         let work = self.bench.work("postgres");
         // What `pgbench` makes up must not get in the way of ours.
-        let bare = self.cluster.database(&self.bench.binary, &work, &self.seed, BARE)?;
-        let pgbench =
-            Pgbench::writing(&self.cluster, &self.bench.binary, (BARE, &bare), &requests, FEW)?;
+        let bare = self
+            .cluster
+            .database(&self.bench.binary, &work, &self.seed, BARE)?;
+        let pgbench = Pgbench::writing(
+            &self.cluster,
+            &self.bench.binary,
+            (BARE, &bare),
+            &requests,
+            FEW,
+        )?;
         let before = self.cards()?;
         let ours = self.against(report, "create, PostgreSQL", &requests, &pgbench, 1.0 / 3.0)?;
         check_created(before, self.cards()?, 1, &[ours.done()])
@@ -140,7 +150,12 @@ impl Bed<'_> {
             let both = self.load("two servers", &[&one, &other], MANY, &requests)?;
             let alone = self.load("one server", &[&one], MANY, &requests)?;
             let figures = race(&[&both, &alone], self.bench.options.length())?;
-            report.at_least(&format!("{title}, two servers"), &figures[0], 1.0, &figures[1]);
+            report.at_least(
+                &format!("{title}, two servers"),
+                &figures[0],
+                1.0,
+                &figures[1],
+            );
             report.figures(title, self.seed.size, &figures);
             created = vec![both.done(), alone.done()];
         }

@@ -16,7 +16,13 @@ use crate::seed::Seed;
 use crate::wrk::{Load, Request, send};
 use crate::{Bench, Failure, loads};
 
-const PARTS: &[Part] = &[Part::Growth, Part::Search, Part::Summary, Part::Memory, Part::Start];
+const PARTS: &[Part] = &[
+    Part::Growth,
+    Part::Search,
+    Part::Summary,
+    Part::Memory,
+    Part::Start,
+];
 /// How long a server rests before it counts as idle.
 const REST: Duration = Duration::from_secs(2);
 /// How often it is started.
@@ -50,7 +56,10 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     };
     let (seed, server) = &scale.large;
     let size = count(seed.size);
-    report.fact(format!("database file, {size} opportunities"), bytes(seed.bytes()?));
+    report.fact(
+        format!("database file, {size} opportunities"),
+        bytes(seed.bytes()?),
+    );
     std::thread::sleep(REST);
     let idle = memory(server.id())?.resident;
     if bench.options.wants(Part::Growth) {
@@ -66,13 +75,22 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         scale.everything()?;
         let busy = memory(server.id())?;
         report.smaller(&format!("memory, idle, at {size}"), idle, 30_000_000);
-        report.smaller(&format!("memory, under load, at {size}"), busy.peak, 200_000_000);
+        report.smaller(
+            &format!("memory, under load, at {size}"),
+            busy.peak,
+            200_000_000,
+        );
         report.fact("memory after the loads".to_owned(), bytes(busy.resident));
     }
     scale.small.1.end()?;
     scale.large.1.end()?;
     if bench.options.wants(Part::Start) {
-        start(bench, &seed_copy(bench, &scale.large.0)?, &scale.large.0, report)?;
+        start(
+            bench,
+            &seed_copy(bench, &scale.large.0)?,
+            &scale.large.0,
+            report,
+        )?;
     }
     Ok(())
 }
@@ -91,7 +109,13 @@ impl Scale<'_> {
         requests: impl Fn(&Seed) -> Vec<Request>,
     ) -> Result<[Figure; 2], Failure> {
         let [(small, to_small), (large, to_large)] = [&self.small, &self.large];
-        let one = load(self.bench, "Dealwright", to_small, connections, &requests(small))?;
+        let one = load(
+            self.bench,
+            "Dealwright",
+            to_small,
+            connections,
+            &requests(small),
+        )?;
         // A load reads its requests each time that it runs.
         let other = Load::new(
             "Dealwright",
@@ -109,7 +133,11 @@ impl Scale<'_> {
     }
 
     fn growth(&self, report: &mut Report) -> Result<(), Failure> {
-        let sizes = format!("{} to {}", count(self.small.0.size), count(self.large.0.size));
+        let sizes = format!(
+            "{} to {}",
+            count(self.small.0.size),
+            count(self.large.0.size)
+        );
         type Requests = fn(&Seed) -> Vec<Request>;
         let growing: [(&str, f64, Requests); 5] = [
             ("GET one", 0.15, |seed| loads::get_one(&seed.known)),
@@ -131,9 +159,21 @@ impl Scale<'_> {
         for (title, terms, limit) in [
             ("search, common", terms::common(), found),
             ("search, rare", terms::rare(seed.known.contact_count), found),
-            ("search, a name or how one begins", terms::names(seed.size), found),
-            ("search, letters that never meet", terms::unheard_of(), nothing),
-            ("search, words that never follow each other", terms::never_together(), nothing),
+            (
+                "search, a name or how one begins",
+                terms::names(seed.size),
+                found,
+            ),
+            (
+                "search, letters that never meet",
+                terms::unheard_of(),
+                nothing,
+            ),
+            (
+                "search, words that never follow each other",
+                terms::never_together(),
+                nothing,
+            ),
         ] {
             let load = load(self.bench, "Dealwright", server, 1, &loads::search(&terms))?;
             let figures = race(&[&load], self.bench.options.length())?;
@@ -183,7 +223,12 @@ impl Scale<'_> {
 }
 
 /// From the start of the process to its first answer.
-fn start(bench: &Bench, database: &Database, seed: &Seed, report: &mut Report) -> Result<(), Failure> {
+fn start(
+    bench: &Bench,
+    database: &Database,
+    seed: &Seed,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let authorization = dealwright::authorization(&bench.binary, database)?;
     let requests = loads::get_one(&seed.known);
     let mut times = Vec::new();

@@ -23,6 +23,9 @@ const PARTS: &[Part] = &[
     Part::BulkCreate,
 ];
 
+/// How many clients call in bulk at once.
+const CALLERS: u32 = 4;
+
 /// The server and PocketBase, with the same records.
 struct Pair<'a> {
     bench: &'a Bench,
@@ -40,7 +43,10 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let database = seed.copy_to(&bench.work("sqlite"))?;
     let theirs = PocketBase::start(&bench.data, &bench.work("pocketbase"), &seed)?;
     report.machine(pocketbase::version(&bench.data)?);
-    report.fact(format!("database file, {} opportunities", seed.size), bytes(seed.bytes()?));
+    report.fact(
+        format!("database file, {} opportunities", seed.size),
+        bytes(seed.bytes()?),
+    );
     let pair = Pair {
         bench,
         ours: Server::start(&bench.binary, &database, &[])?,
@@ -48,7 +54,10 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         theirs,
     };
     if bench.options.wants(Part::GetOne) {
-        let requests = [loads::get_one(&seed.known), pocketbase::loads::get_one(&pair.theirs)?];
+        let requests = [
+            loads::get_one(&seed.known),
+            pocketbase::loads::get_one(&pair.theirs)?,
+        ];
         pair.read(report, "GET one", &requests, 0.35)?;
     }
     if bench.options.wants(Part::List) {
@@ -59,8 +68,18 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         pair.list_expanded(report)?;
     }
     if bench.options.wants(Part::Board) {
-        let board = load(bench, "Dealwright", &pair.ours, FEW, &loads::board(&seed.known))?;
-        report.figures("column of a board", seed.size, &race(&[&board], bench.options.length())?);
+        let board = load(
+            bench,
+            "Dealwright",
+            &pair.ours,
+            FEW,
+            &loads::board(&seed.known),
+        )?;
+        report.figures(
+            "column of a board",
+            seed.size,
+            &race(&[&board], bench.options.length())?,
+        );
     }
     pair.write(report)?;
     pair.ours.end()
@@ -121,7 +140,13 @@ impl Pair<'_> {
                 connections,
                 &loads::list_expanded(),
             )?;
-            let plain = load(self.bench, "the plain list", &self.ours, connections, &loads::list())?;
+            let plain = load(
+                self.bench,
+                "the plain list",
+                &self.ours,
+                connections,
+                &loads::list(),
+            )?;
             let figures = race(&[&expanded, &plain], self.bench.options.length())?;
             let what = format!("list of 25 with all expansions, {connections} clients");
             report.at_least(&what, &figures[0], 0.5, &figures[1]);
@@ -163,9 +188,9 @@ impl Pair<'_> {
         if self.bench.options.wants(Part::BulkCreate) {
             let calls = loads::bulk_create(known);
             let before = cards(&client, known)?;
-            let ours = self.ours(FEW, &calls)?;
+            let ours = self.ours(CALLERS, &calls)?;
             let bare = Loop::new(self.bench, self.seed, &calls)?;
-            let theirs = self.theirs(FEW, &pocketbase::loads::batch())?;
+            let theirs = self.theirs(CALLERS, &pocketbase::loads::batch())?;
             let figures = race(&[&ours, &bare, &theirs], self.bench.options.length())?;
             let what = "bulk-create of 100, durable";
             report.at_least(what, &figures[0], 0.5, &figures[1]);
