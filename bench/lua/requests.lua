@@ -4,10 +4,14 @@
 --
 -- A line of the file is a method, a path and, where there is one, a JSON body.
 -- They are formatted before the clock starts, so that sending one costs next to
--- nothing. At the end one line of JSON says what came of it.
+-- nothing. Where a body says `fresh-id-000001`, an id that nobody else has takes
+-- its place, the same one throughout the request. At the end one line of JSON says
+-- what came of it.
 
 local requests = {}
 local threads = 0
+local fresh = false
+local sent = 0
 
 function setup(thread)
     threads = threads + 1
@@ -25,6 +29,7 @@ function init(args)
         else
             wrk.headers["Content-Type"] = "application/json"
         end
+        fresh = fresh or body and body:find("fresh-id-", 1, true)
         -- It would stay from the body before.
         wrk.headers["Content-Length"] = nil
         requests[#requests + 1] = wrk.format(method, path, nil, body)
@@ -32,7 +37,16 @@ function init(args)
 end
 
 function request()
-    return requests[math.random(#requests)]
+    local one = requests[math.random(#requests)]
+    if not fresh then
+        return one
+    end
+    sent = sent + 1
+    -- As long as what it replaces: the length of the body has been written.
+    local id = string.format("%06d%d%06d", os.time() % 1000000, number, sent)
+    return (one:gsub("fresh%-id%-%d%d%d%d(%d%d)", function(which)
+        return id .. which
+    end))
 end
 
 function done(summary, latency)

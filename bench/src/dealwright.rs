@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::Failure;
 use crate::http::{self, Client};
+use crate::measure::Meter;
 use crate::process::{self, Process};
+use crate::wrk::Target;
 
 /// Where a server keeps its data.
 #[derive(Debug, Clone)]
@@ -84,6 +86,15 @@ impl Server {
     /// The number of its process.
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// This server alone, for a load.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            servers: vec![self.base.clone()],
+            authorization: self.authorization.clone(),
+            meter: Meter::of(self.id()),
+        }
     }
 
     /// A client with every scope.

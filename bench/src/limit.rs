@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::measure::Meter;
 use crate::process::Process;
+use crate::wrk::Target;
 use crate::{Failure, beside};
 
 /// A bare server that always sends the same bytes.
 pub(crate) struct Limit {
     process: Process,
-    /// Where it is.
-    pub(crate) base: String,
+    base: String,
 }
 
 impl Limit {
@@ -21,8 +22,12 @@ impl Limit {
         Ok(Self { process, base })
     }
 
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
+    /// This server, for a load.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            servers: vec![self.base.clone()],
+            authorization: String::new(),
+            meter: Meter::of(self.process.id()),
+        }
     }
 }

@@ -27,6 +27,7 @@ use clap::Parser as _;
 use options::{Engine, Options};
 use report::Report;
 use seed::Seed;
+use wrk::{Load, Request, Target};
 
 /// Why something could not be measured, to be shown to who asked for it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -67,6 +68,8 @@ fn run(options: Options) -> Result<(), Failure> {
         options,
     };
     packages::need("wrk", "wrk")?;
+    let _ = std::fs::remove_dir_all(bench.work(""));
+    std::fs::create_dir_all(bench.work(""))?;
     let mut report = Report::default();
     machine::describe(&bench, &mut report)?;
     if bench.options.engines.contains(&Engine::Sqlite) {
@@ -76,7 +79,7 @@ fn run(options: Options) -> Result<(), Failure> {
     if bench.options.engines.contains(&Engine::Postgres) {
         sections::postgres::run(&bench, &mut report)?;
     }
-    std::fs::remove_dir_all(bench.data.join("work"))?;
+    std::fs::remove_dir_all(bench.work(""))?;
     println!("{report}");
     if bench.options.is_whole() {
         report::write(&report, &Path::new(ROOT).join(DOCUMENT))?;
@@ -112,7 +115,18 @@ impl Bench {
         Seed::get(&self.data, &self.binary, size)
     }
 
-    /// A folder for what is thrown away.
+    /// A load on these servers.
+    fn load(
+        &self,
+        name: &str,
+        target: Target,
+        connections: u32,
+        requests: &[Request],
+    ) -> Result<Load, Failure> {
+        Load::new(name, target, connections, &self.work(""), requests)
+    }
+
+    /// A place for what is thrown away.
     fn work(&self, name: &str) -> PathBuf {
         self.data.join("work").join(name)
     }

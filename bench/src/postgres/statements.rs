@@ -74,7 +74,7 @@ pub(super) fn of_requests(
     server.end()?;
     log("none")?;
     let transactions = transactions(&cluster.folder.join("log/postgres.csv"), name)?;
-    let about = |id: &String| {
+    let about = |id: &String| -> Result<Transaction, Failure> {
         let knows = |statement: &Statement| {
             let parameters = statement.parameters.iter().flatten().flatten();
             parameters

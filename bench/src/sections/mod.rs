@@ -6,12 +6,10 @@ pub(crate) mod sqlite;
 
 use std::time::Duration;
 
-use crate::dealwright::Server;
+use crate::Failure;
 use crate::http::{self, Client};
-use crate::measure::Meter;
 use crate::seed::Known;
-use crate::wrk::{Done, Load, Request};
-use crate::{Bench, Failure};
+use crate::wrk::Done;
 
 /// How many clients at once; half of what is promised is promised at the second.
 const FEW: u32 = 16;
@@ -20,24 +18,6 @@ const MANY: u32 = 64;
 /// How often, and after what pauses, one looks whether all is done.
 const LOOKS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// A load on one server.
-fn load(
-    bench: &Bench,
-    name: &str,
-    server: &Server,
-    connections: u32,
-    requests: &[Request],
-) -> Result<Load, Failure> {
-    Load::new(
-        name,
-        &[&server.base],
-        &server.authorization,
-        connections,
-        (&bench.work("requests"), requests),
-        Meter::of(server.id()),
-    )
-}
 
 /// How many cards there are in all pipelines, once nobody changes that any more:
 /// what a client no longer waits for is finished all the same.

@@ -9,7 +9,7 @@ use crate::postgres::Cluster;
 use crate::postgres::pgbench::Pgbench;
 use crate::report::{Report, bytes, count};
 use crate::seed::Seed;
-use crate::wrk::{Load, Request};
+use crate::wrk::{Load, Request, Target};
 use crate::{Bench, Failure};
 
 const PARTS: &[Part] = &[Part::GetOne, Part::Create, Part::TwoServers];
@@ -77,19 +77,16 @@ impl Bed<'_> {
         connections: u32,
         requests: &[Request],
     ) -> Result<Load, Failure> {
-        let bases: Vec<_> = servers.iter().map(|server| server.base.as_str()).collect();
-        let authorization = servers.first().map(|server| server.authorization.as_str());
-        Load::new(
-            name,
-            &bases,
-            authorization.unwrap_or_default(),
-            connections,
-            (&self.bench.work("postgres.requests"), requests),
-            Meter {
+        let authorization = servers.first().map(|server| &server.authorization);
+        let target = Target {
+            servers: servers.iter().map(|server| server.base.clone()).collect(),
+            authorization: authorization.cloned().unwrap_or_default(),
+            meter: Meter {
                 processes: servers.iter().map(|server| server.id()).collect(),
                 families: vec![self.cluster.id()],
             },
-        )
+        };
+        self.bench.load(name, target, connections, requests)
     }
 
     /// A load must reach this share of what `pgbench` does.

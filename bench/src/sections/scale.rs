@@ -4,11 +4,11 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use super::{FEW, MANY, load};
+use super::{FEW, MANY};
 use crate::dealwright::{self, Database, Server};
 use crate::http::Client;
 use crate::made_up::terms;
-use crate::measure::{Figure, Meter, race};
+use crate::measure::{Figure, race};
 use crate::options::Part;
 use crate::process::{Process, memory};
 use crate::report::{Report, bytes, count, time};
@@ -100,6 +100,16 @@ fn seed_copy(bench: &Bench, seed: &Seed) -> Result<Database, Failure> {
 }
 
 impl Scale<'_> {
+    fn ours(
+        &self,
+        server: &Server,
+        connections: u32,
+        requests: &[Request],
+    ) -> Result<Load, Failure> {
+        self.bench
+            .load("Dealwright", server.target(), connections, requests)
+    }
+
     /// A load on the one and on the other, in turn.
     fn both(
         &self,
@@ -109,22 +119,8 @@ impl Scale<'_> {
         requests: impl Fn(&Seed) -> Vec<Request>,
     ) -> Result<[Figure; 2], Failure> {
         let [(small, to_small), (large, to_large)] = [&self.small, &self.large];
-        let one = load(
-            self.bench,
-            "Dealwright",
-            to_small,
-            connections,
-            &requests(small),
-        )?;
-        // A load reads its requests each time that it runs.
-        let other = Load::new(
-            "Dealwright",
-            &[&to_large.base],
-            &to_large.authorization,
-            connections,
-            (&self.bench.work("large.requests"), &requests(large)),
-            Meter::of(to_large.id()),
-        )?;
+        let one = self.ours(to_small, connections, &requests(small))?;
+        let other = self.ours(to_large, connections, &requests(large))?;
         let figures = race(&[&one, &other], self.bench.options.length())?;
         report.figure(title, small.size, &figures[0]);
         report.figure(title, large.size, &figures[1]);
@@ -175,7 +171,7 @@ impl Scale<'_> {
                 nothing,
             ),
         ] {
-            let load = load(self.bench, "Dealwright", server, 1, &loads::search(&terms))?;
+            let load = self.ours(server, 1, &loads::search(&terms))?;
             let figures = race(&[&load], self.bench.options.length())?;
             let what = format!("{title}, at {}, p95", count(seed.size));
             report.under(&what, figures[0].p95.unwrap_or_default(), limit);
@@ -215,7 +211,7 @@ impl Scale<'_> {
             (FEW, loads::bulk_create(known)),
             (FEW, loads::summary(known)),
         ] {
-            let load = load(self.bench, "for memory", server, connections, &requests)?;
+            let load = self.ours(server, connections, &requests)?;
             race(&[&load], self.bench.options.length() / 2)?;
         }
         Ok(())
