@@ -1,16 +1,17 @@
 -- Sends the requests of a file, each time any one of them:
 --
---   wrk -s requests.lua URL -- FILE AUTHORIZATION
+--   wrk -s requests.lua URL -- FILE AUTHORIZATION NUMBER
 --
 -- A line of the file is a method, a path and, where there is one, a JSON body.
 -- They are formatted before the clock starts, so that sending one costs next to
--- nothing. Where a body says `fresh-id-000001`, an id that nobody else has takes
--- its place, the same one throughout the request. At the end one line of JSON says
--- what came of it.
+-- nothing. Where a body says `fresh-id-0000`, what no other request has takes its
+-- place, as long as no other run has the same NUMBER. At the end one line of JSON
+-- says what came of it.
 
 local requests = {}
 local threads = 0
 local fresh = false
+local run = 0
 local sent = 0
 
 function setup(thread)
@@ -21,6 +22,7 @@ end
 function init(args)
     math.randomseed(os.time() + 7919 * number)
     wrk.headers["Authorization"] = args[2]
+    run = tonumber(args[3])
     for line in io.lines(args[1]) do
         local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
         if body == "" then
@@ -29,7 +31,7 @@ function init(args)
         else
             wrk.headers["Content-Type"] = "application/json"
         end
-        fresh = fresh or body and body:find("fresh-id-", 1, true)
+        fresh = fresh or body and body:find("fresh-id-0000", 1, true)
         -- It would stay from the body before.
         wrk.headers["Content-Length"] = nil
         requests[#requests + 1] = wrk.format(method, path, nil, body)
@@ -43,10 +45,8 @@ function request()
     end
     sent = sent + 1
     -- As long as what it replaces: the length of the body has been written.
-    local id = string.format("%06d%d%06d", os.time() % 1000000, number, sent)
-    return (one:gsub("fresh%-id%-%d%d%d%d(%d%d)", function(which)
-        return id .. which
-    end))
+    local id = string.format("%04d%d%08d", run, number, sent)
+    return (one:gsub("fresh%-id%-0000", id))
 end
 
 function done(summary, latency)

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
@@ -16,11 +16,21 @@ use crate::measure::{Contender, Meter, Sample};
 /// Sends the requests of a file, in random order.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/requests.lua");
 
+/// How many loads there were, and how often one was put on.
+static LOADS: AtomicU32 = AtomicU32::new(0);
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
 /// A request: `GET /path`, or `POST /path` and a body of JSON.
 pub(crate) type Request = String;
 
+/// Begins an id in a request that is a new one each time that it is sent; two more
+/// digits tell apart several of them in one request.
+pub(crate) const FRESH_ID: &str = "fresh-id-0000";
+
 /// Sends one such request by itself.
 pub(crate) fn send(client: &Client, request: &Request) -> Result<String, Failure> {
+    let now = SystemTime::UNIX_EPOCH.elapsed()?.as_micros() % 10_u128.pow(12);
+    let request = request.replace(FRESH_ID, &format!("a{now:012}"));
     let mut parts = request.splitn(3, ' ');
     let method = parts.next().unwrap_or_default();
     let path = parts.next().ok_or("a request without a path")?;
@@ -67,7 +77,6 @@ impl Load {
         folder: &Path,
         requests: &[Request],
     ) -> Result<Self, Failure> {
-        static LOADS: AtomicU32 = AtomicU32::new(0);
         let number = LOADS.fetch_add(1, Ordering::Relaxed);
         let file = folder.join(format!("requests-{number}"));
         fs::write(&file, requests.join("\n"))?;
@@ -103,6 +112,7 @@ impl Load {
             .args(["--timeout=30s", "--script", SCRIPT, server, "--"])
             .arg(&self.requests)
             .arg(&self.target.authorization)
+            .arg(RUNS.fetch_add(1, Ordering::Relaxed).to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

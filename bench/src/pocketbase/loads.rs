@@ -8,7 +8,7 @@ use super::PocketBase;
 use crate::Failure;
 use crate::made_up::{self, Dice};
 use crate::seed::BULK;
-use crate::wrk::Request;
+use crate::wrk::{FRESH_ID, Request};
 
 const RECORDS: &str = "/api/collections/opportunities/records";
 const CARDS: &str = "/api/collections/cards/records";
@@ -60,8 +60,7 @@ fn batch_of(numbers: Range<u64>) -> Request {
 
 /// What creates an opportunity, and what creates its card.
 fn with_card(number: u64) -> [Value; 2] {
-    // The load generator makes a new one of it each time.
-    let id = format!("fresh-id-{:06}", number % BULK);
+    let id = format!("{FRESH_ID}{:02}", number % BULK);
     let mut record = opportunity(number);
     record["id"] = json!(id);
     let mut dice = Dice::new("PocketBase's card", number);
