@@ -1,0 +1,252 @@
+//! SQLite, the smallest database against the largest, and what only the largest
+//! can show.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use super::{FEW, MANY};
+use crate::dealwright::{self, Database, Server};
+use crate::http::Client;
+use crate::made_up::terms;
+use crate::measure::{Figure, race};
+use crate::options::Part;
+use crate::process::{Process, memory};
+use crate::report::{Report, bytes, count, time};
+use crate::seed::Seed;
+use crate::wrk::{Load, Request, send};
+use crate::{Bench, Failure, loads};
+
+const PARTS: &[Part] = &[
+    Part::Growth,
+    Part::Search,
+    Part::Summary,
+    Part::Memory,
+    Part::Start,
+];
+/// How long a server rests before it counts as idle.
+const REST: Duration = Duration::from_secs(2);
+/// How often it is started.
+const STARTS: usize = 5;
+/// More than one start is given.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The smallest and the largest database, each served.
+struct Scale<'a> {
+    bench: &'a Bench,
+    small: (Seed, Server),
+    large: (Seed, Server),
+}
+
+/// Measures what is wanted.
+pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
+    if !bench.options.wants_any(PARTS) {
+        return Ok(());
+    }
+    let served = |size: u64, name: &str| -> Result<(Seed, Server), Failure> {
+        let seed = bench.seed(size)?;
+        let database = seed.copy_to(&bench.work(name))?;
+        let server = Server::start(&bench.binary, &database, &[])?;
+        send(&server.client(), &loads::list()[0])?;
+        Ok((seed, server))
+    };
+    let scale = Scale {
+        bench,
+        small: served(bench.options.smallest(), "small")?,
+        large: served(bench.options.largest(), "large")?,
+    };
+    let (seed, server) = &scale.large;
+    let size = count(seed.size);
+    report.fact(
+        format!("database file, {size} opportunities"),
+        bytes(seed.bytes()?),
+    );
+    std::thread::sleep(REST);
+    let idle = memory(server.id())?.resident;
+    if bench.options.wants(Part::Growth) {
+        scale.growth(report)?;
+    }
+    if bench.options.wants(Part::Search) {
+        scale.search(report)?;
+    }
+    if bench.options.wants(Part::Summary) {
+        scale.summary(report)?;
+    }
+    if bench.options.wants(Part::Memory) {
+        scale.everything()?;
+        let busy = memory(server.id())?;
+        report.smaller(&format!("memory, idle, at {size}"), idle, 30_000_000);
+        report.smaller(
+            &format!("memory, under load, at {size}"),
+            busy.peak,
+            200_000_000,
+        );
+        report.fact("memory after the loads".to_owned(), bytes(busy.resident));
+    }
+    scale.small.1.end()?;
+    scale.large.1.end()?;
+    if bench.options.wants(Part::Start) {
+        start(
+            bench,
+            &seed_copy(bench, &scale.large.0)?,
+            &scale.large.0,
+            report,
+        )?;
+    }
+    Ok(())
+}
+
+fn seed_copy(bench: &Bench, seed: &Seed) -> Result<Database, Failure> {
+    seed.copy_to(&bench.work("started"))
+}
+
+impl Scale<'_> {
+    fn ours(
+        &self,
+        server: &Server,
+        connections: u32,
+        requests: &[Request],
+    ) -> Result<Load, Failure> {
+        self.bench
+            .load("Dealwright", server.target(), connections, requests)
+    }
+
+    /// A load on the one and on the other, in turn.
+    fn both(
+        &self,
+        report: &mut Report,
+        title: &str,
+        connections: u32,
+        requests: impl Fn(&Seed) -> Vec<Request>,
+    ) -> Result<[Figure; 2], Failure> {
+        let [(small, to_small), (large, to_large)] = [&self.small, &self.large];
+        let one = self.ours(to_small, connections, &requests(small))?;
+        let other = self.ours(to_large, connections, &requests(large))?;
+        let figures = race(&[&one, &other], self.bench.options.length())?;
+        report.figure(title, small.size, &figures[0]);
+        report.figure(title, large.size, &figures[1]);
+        let [one, other] = [0, 1].map(|index| figures[index].clone());
+        Ok([one, other])
+    }
+
+    fn growth(&self, report: &mut Report) -> Result<(), Failure> {
+        let sizes = format!(
+            "{} to {}",
+            count(self.small.0.size),
+            count(self.large.0.size)
+        );
+        type Requests = fn(&Seed) -> Vec<Request>;
+        let growing: [(&str, f64, Requests); 5] = [
+            ("GET one", 0.15, |seed| loads::get_one(&seed.known)),
+            ("first page", 0.15, |_| loads::list()),
+            ("last page", 0.15, |seed| loads::last_page(&seed.known)),
+            ("create", 0.25, |seed| loads::create(&seed.known)),
+            ("move", 0.25, |seed| loads::r#move(&seed.known)),
+        ];
+        for (title, share, requests) in growing {
+            let [small, large] = self.both(report, title, MANY, requests)?;
+            report.loses_less(&format!("{title}, from {sizes}"), share, &small, &large);
+        }
+        Ok(())
+    }
+
+    fn search(&self, report: &mut Report) -> Result<(), Failure> {
+        let (seed, server) = &self.large;
+        let [found, nothing] = [25, 5].map(Duration::from_millis);
+        for (title, terms, limit) in [
+            ("search, common", terms::common(), found),
+            ("search, rare", terms::rare(seed.known.contact_count), found),
+            (
+                "search, a name or how one begins",
+                terms::names(seed.size),
+                found,
+            ),
+            (
+                "search, letters that never meet",
+                terms::unheard_of(),
+                nothing,
+            ),
+            (
+                "search, words that never follow each other",
+                terms::never_together(),
+                nothing,
+            ),
+        ] {
+            let load = self.ours(server, 1, &loads::search(&terms))?;
+            let figures = race(&[&load], self.bench.options.length())?;
+            let what = format!("{title}, at {}, p95", count(seed.size));
+            report.under(&what, figures[0].p95.unwrap_or_default(), limit);
+            report.figures(title, seed.size, &figures);
+        }
+        Ok(())
+    }
+
+    fn summary(&self, report: &mut Report) -> Result<(), Failure> {
+        type Requests = fn(&Seed) -> Vec<Request>;
+        let counting: [(&str, Requests); 2] = [
+            ("pipeline summary", |seed| loads::summary(&seed.known)),
+            ("stage counts", |seed| loads::stage_counts(&seed.known)),
+        ];
+        for (title, requests) in counting {
+            let figures = self.both(report, title, 1, requests)?;
+            let sizes = [self.small.0.size, self.large.0.size];
+            let limits = [5, 200].map(Duration::from_millis);
+            for ((figure, size), limit) in figures.iter().zip(sizes).zip(limits) {
+                let what = format!("{title}, at {}, p50", count(size));
+                report.under(&what, figure.p50.unwrap_or_default(), limit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every kind of load on the largest one.
+    fn everything(&self) -> Result<(), Failure> {
+        let (seed, server) = &self.large;
+        let known = &seed.known;
+        for (connections, requests) in [
+            (MANY, loads::get_one(known)),
+            (MANY, loads::list_expanded()),
+            (MANY, loads::search(&terms::common())),
+            (MANY, loads::create(known)),
+            (MANY, loads::r#move(known)),
+            (FEW, loads::bulk_create(known)),
+            (FEW, loads::summary(known)),
+        ] {
+            let load = self.ours(server, connections, &requests)?;
+            race(&[&load], self.bench.options.length() / 2)?;
+        }
+        Ok(())
+    }
+}
+
+/// From the start of the process to its first answer.
+fn start(
+    bench: &Bench,
+    database: &Database,
+    seed: &Seed,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let authorization = dealwright::authorization(&bench.binary, database)?;
+    let requests = loads::get_one(&seed.known);
+    let mut times = Vec::new();
+    for request in requests.iter().take(STARTS) {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut command = dealwright::command(&bench.binary, database);
+        command.args(["serve", "--listen", &address]);
+        let client = Client::new(&format!("http://{address}"), &authorization);
+        let began = Instant::now();
+        let process = Process::start(&mut command, &bench.work("started/server"))?;
+        while let Err(error) = send(&client, request) {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("the server does not start: {error}").into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        times.push(began.elapsed());
+        process.end("TERM")?;
+    }
+    times.sort_unstable();
+    let what = format!("start to first answer, at {}", count(seed.size));
+    report.under(&what, times[STARTS / 2], Duration::from_millis(150));
+    report.fact("slowest of five starts".to_owned(), time(times[STARTS - 1]));
+    Ok(())
+}
