@@ -15,6 +15,8 @@ mod choice;
 mod database_gone;
 mod dice;
 mod drain;
+// By means that only Linux has.
+#[cfg(target_os = "linux")]
 mod full_disk;
 mod kills;
 mod ledger;
