@@ -24,6 +24,9 @@ use crate::{Counters, Db, Error, Options, Session as AnySession, Stats, Tx, bloc
 /// runs.
 const TRIES: u32 = 12;
 const PAUSE: Duration = Duration::from_millis(4);
+/// How long a server that says nothing, not even that the bytes have come, is
+/// taken to be there.
+const SILENCE: Duration = Duration::from_secs(15);
 /// The advisory lock that a migrating server holds: "dealwrgt".
 const MIGRATION_LOCK: i64 = 0x6465_616c_7772_6774;
 
@@ -59,16 +62,30 @@ impl Database {
             config.connect_timeout(options.acquire_timeout);
         }
         config.application_name(&options.application_name);
+        // A server that is gone without a word must not hold a call for minutes,
+        // where the URL does not say otherwise.
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
+            config
+                .keepalives_idle(SILENCE / 2)
+                .keepalives_interval(SILENCE / 4)
+                .keepalives_retries(2);
+        }
         // Set on the open connection rather than as start-up options, which
         // connection poolers refuse. Compiling a plan to machine code does not
         // pay for statements of milliseconds, nor does planning anew for every
         // value: all but a few rows are found by their keys. When the server
-        // has counted a table anew, it plans again.
+        // has counted a table anew, it plans again. What is answered is on disk,
+        // whatever the server does for others.
         let setup = format!(
             "set statement_timeout = {}; set lock_timeout = {};
              set idle_in_transaction_session_timeout = 60000;
              set client_min_messages = warning; set timezone = 'UTC'; set jit = off;
-             set plan_cache_mode = force_generic_plan;",
+             set plan_cache_mode = force_generic_plan;
+             select set_config('synchronous_commit', 'on', false)
+             where current_setting('synchronous_commit') = 'off';",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),
         );
