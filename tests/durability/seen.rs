@@ -179,6 +179,24 @@ fn assert_counts_are_true(server: &Server) {
         |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)),
     );
     assert_eq!(kept.into_iter().collect::<Counts>(), counted);
+    let miscounted = server.rows(
+        "select count(*) from (
+             select stage_id, currency, probability, sum(cards), sum(billions), sum(rest) from (
+                 select stage_id, currency, probability, cards, billions, rest from stage_values
+                 union all
+                 select c.stage_id, o.currency, coalesce(o.probability, -1), -1,
+                        -coalesce(o.value, o.products_value) / 1000000000,
+                        -coalesce(o.value, o.products_value) % 1000000000
+                 from cards c
+                 join opportunities o
+                     on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+             ) as sides
+             group by 1, 2, 3
+             having sum(cards) <> 0 or sum(billions) <> 0 or sum(rest) <> 0
+         ) as differences",
+        |row| row.get::<i64>(0),
+    );
+    assert_eq!(miscounted, [0]);
 }
 
 fn assert_searched_texts_are_those_of_the_opportunities(server: &Server) {

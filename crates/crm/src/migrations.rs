@@ -16,13 +16,14 @@ macro_rules! migration {
 
 /// The tables that triggers fill from others: whoever copies rows leaves them
 /// to that.
-pub const DERIVED: &[&str] = &["card_counts"];
+pub const DERIVED: &[&str] = &["card_counts", "stage_values"];
 
 /// Every step, in order. A step that was released is never changed.
 pub const MIGRATIONS: &[Migration] = &[
     migration!(1, "foundation", "0001_foundation.sql"),
     migration!(2, "search", "0002_search.sql"),
     migration!(3, "idempotency", "0003_idempotency.sql"),
+    migration!(4, "stage_values", "0004_stage_values.sql"),
 ];
 
 #[cfg(test)]

@@ -261,30 +261,16 @@ struct Group {
 pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
     let pipeline = record::get::<Pipeline>(db, who, id)?;
     let stages = stages::of(db, who, id)?;
-    // A sum of 64-bit amounts can outgrow 64 bits, so each half of them is
-    // summed alone; the weighting multiplies, which is done in 128 bits below.
-    let groups = db.query(
-        "select c.stage_id, o.currency, coalesce(o.probability, s.probability),
-                count(*),
-                cast(sum(coalesce(o.value, o.products_value) / 1000000000) as bigint),
-                cast(sum(coalesce(o.value, o.products_value) % 1000000000) as bigint)
-         from cards c
-         join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
-         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
-         where c.workspace_id = $1 and c.pipeline_id = $2
-         group by c.stage_id, o.currency, coalesce(o.probability, s.probability)",
-        &store::params![who.workspace_id, id],
-        |row| {
-            let (billions, rest) = (row.get::<i64>(4)?, row.get::<i64>(5)?);
-            Ok(Group {
-                stage_id: row.get(0)?,
-                currency: row.get(1)?,
-                probability: row.get(2)?,
-                count: row.get(3)?,
-                value: Total::from_units(i128::from(billions) * 1_000_000_000 + i128::from(rest)),
-            })
-        },
-    )?;
+    let groups = db.query(VALUES, &store::params![who.workspace_id, id], |row| {
+        let (billions, rest) = (row.get::<i64>(4)?, row.get::<i64>(5)?);
+        Ok(Group {
+            stage_id: row.get(0)?,
+            currency: row.get(1)?,
+            probability: row.get(2)?,
+            count: row.get(3)?,
+            value: Total::from_units(i128::from(billions) * 1_000_000_000 + i128::from(rest)),
+        })
+    })?;
     Ok(Summary {
         pipeline_id: pipeline.id,
         name: pipeline.name,
@@ -300,6 +286,17 @@ pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
         totals: Totals::of(groups.iter()),
     })
 }
+
+/// The statement that reads what the opportunities in a pipeline's stages are
+/// worth, by currency and by how likely they are. The weighting multiplies,
+/// which is done in 128 bits.
+const VALUES: &str = "select v.stage_id, v.currency,
+            case when v.probability < 0 then s.probability else v.probability end,
+            cast(sum(v.cards) as bigint), cast(sum(v.billions) as bigint), cast(sum(v.rest) as bigint)
+     from stages s
+     join stage_values v on v.workspace_id = s.workspace_id and v.stage_id = s.id
+     where s.workspace_id = $1 and s.pipeline_id = $2
+     group by 1, 2, 3";
 
 impl Totals {
     fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {

@@ -436,6 +436,9 @@ pub fn update(
         fields,
         automations,
     } = input;
+    if fields.says_what_it_is_worth() {
+        cards::lock_stages(tx, who, vec![id], None)?;
+    }
     let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
     links(tx, who, &fields)?;
     let before = opportunity.status;
@@ -460,6 +463,14 @@ pub fn update(
         &Expansions::default(),
     )?;
     Ok(opportunity)
+}
+
+impl OpportunityFields {
+    /// Whether they can change what its stages are worth, which is counted as
+    /// their cards are.
+    fn says_what_it_is_worth(&self) -> bool {
+        self.currency.is_some() || self.value != Patch::Keep || self.probability != Patch::Keep
+    }
 }
 
 fn changed(changes: &[record::Change], column: &str) -> bool {

@@ -281,9 +281,86 @@ on_both_engines! {
         .unwrap();
     }
 
+    async fn what_stages_are_worth_is_what_adding_up_gives(world) {
+        world.write(|tx, desk| {
+            let mut chance = Chance(20_261_124);
+            let (other, stages) = pipeline(tx, &desk.who, "Other", &["One", "Two"])?;
+            let mut ids = Vec::new();
+            for turn in 0..300 {
+                let amount = chance.below(4_000_000_000) as i64 - 1_000_000_000;
+                let value = format!("{amount}.{:04}", chance.below(10_000));
+                let value: serde_json::Value = serde_json::from_str(&value).unwrap();
+                let probability = [json!(null), json!(20), json!(62.5)][chance.below(3)].clone();
+                let stage = desk.stages[chance.below(3)];
+                if ids.len() < 5 || chance.below(4) == 0 {
+                    ids.push(desk.create(tx, json!({
+                        "name": "Deal", "stage_id": stage, "value": value, "probability": probability,
+                    }))?.id);
+                }
+                let at = chance.below(ids.len());
+                let id = ids[at];
+                match chance.below(7) {
+                    0 => drop(desk.patch(tx, id, json!({ "value": value }))?),
+                    1 => drop(desk.patch(tx, id, json!({ "value": null, "currency": "EUR" }))?),
+                    2 => drop(desk.patch(tx, id, json!({ "probability": probability, "currency": "AUD" }))?),
+                    3 => drop(desk.move_to(tx, id, stage, 0)?),
+                    4 => drop(add_card(tx, &desk.who, id, &target(other, stages[at % 2], 0))?),
+                    5 => drop(move_to(tx, &desk.who, id, &target(other, stages[at % 2], 0))?),
+                    _ => {
+                        delete(tx, &desk.who, id)?;
+                        ids.remove(at);
+                    }
+                }
+                assert_eq!(kept_worth(tx)?, added_up(tx)?, "turn {turn}");
+            }
+            for id in ids {
+                delete(tx, &desk.who, id)?;
+            }
+            assert!(kept_worth(tx)?.is_empty());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+
     async fn whatever_happens_status_stages_and_dates_agree(world) {
         agree(&world).await;
     }
+}
+
+/// What the stages' opportunities are worth, by currency and probability: how
+/// many, and the two halves of the sum.
+type Worth = Vec<(Uuid, String, i64, [i64; 3])>;
+
+fn kept_worth(db: &Db<'_>) -> Result<Worth> {
+    worth(
+        db,
+        "select stage_id, currency, probability, cards, billions, rest from stage_values
+         order by 1, 2, 3",
+    )
+}
+
+fn added_up(db: &Db<'_>) -> Result<Worth> {
+    worth(
+        db,
+        "select c.stage_id, o.currency, coalesce(o.probability, -1), count(*),
+                cast(sum(coalesce(o.value, o.products_value) / 1000000000) as bigint),
+                cast(sum(coalesce(o.value, o.products_value) % 1000000000) as bigint)
+         from cards c
+         join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+         group by 1, 2, 3 order by 1, 2, 3",
+    )
+}
+
+fn worth(db: &Db<'_>, sql: &str) -> Result<Worth> {
+    Ok(db.query(sql, &[], |row| {
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            [row.get(3)?, row.get(4)?, row.get(5)?],
+        ))
+    })?)
 }
 
 /// Numbers that look random and are the same in every run.
