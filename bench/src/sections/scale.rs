@@ -4,11 +4,11 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use super::{FEW, MANY};
+use super::{CALLERS, FEW, MANY};
 use crate::dealwright::{self, Database, Server};
 use crate::http::Client;
 use crate::made_up::terms;
-use crate::measure::{Figure, race};
+use crate::measure::{Contender as _, Figure, race};
 use crate::options::Part;
 use crate::process::{Process, memory};
 use crate::report::{Report, bytes, count, time};
@@ -208,11 +208,11 @@ impl Scale<'_> {
             (MANY, loads::search(&terms::common())),
             (MANY, loads::create(known)),
             (MANY, loads::r#move(known)),
-            (FEW, loads::bulk_create(known)),
+            (CALLERS, loads::bulk_create(known)),
             (FEW, loads::summary(known)),
         ] {
             let load = self.ours(server, connections, &requests)?;
-            race(&[&load], self.bench.options.length() / 2)?;
+            load.run(self.bench.options.length() / 2)?;
         }
         Ok(())
     }

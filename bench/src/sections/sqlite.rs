@@ -1,6 +1,6 @@
 //! SQLite, against the limit of the machine and against PocketBase.
 
-use super::{FEW, MANY, cards, check_created};
+use super::{CALLERS, FEW, MANY, cards, check_created};
 use crate::bare::Loop;
 use crate::dealwright::Server;
 use crate::limit::Limit;
@@ -22,8 +22,6 @@ const PARTS: &[Part] = &[
     Part::Move,
     Part::BulkCreate,
 ];
-/// How many clients call in bulk at once.
-const CALLERS: u32 = 4;
 
 /// The server and PocketBase, with the same records.
 struct Pair<'a> {
