@@ -8,9 +8,9 @@ use super::{CALLERS, FEW, MANY};
 use crate::dealwright::{self, Database, Server};
 use crate::http::Client;
 use crate::made_up::terms;
-use crate::measure::{Contender as _, Figure, race};
 use crate::options::Part;
 use crate::process::{Process, memory};
+use crate::race::{Contender as _, Figure, race};
 use crate::report::{Report, bytes, count, time};
 use crate::seed::Seed;
 use crate::wrk::{Load, Request, send};
@@ -57,7 +57,7 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let (seed, server) = &scale.large;
     let size = count(seed.size);
     report.fact(
-        format!("database file, {size} opportunities"),
+        format!("SQLite file, {size} opportunities"),
         bytes(seed.bytes()?),
     );
     std::thread::sleep(REST);
@@ -234,7 +234,7 @@ fn start(
         command.args(["serve", "--listen", &address]);
         let client = Client::new(&format!("http://{address}"), &authorization);
         let began = Instant::now();
-        let process = Process::start(&mut command, &bench.work("started/server"))?;
+        let mut process = Process::start(&mut command, &bench.work("started/server"))?;
         while let Err(error) = send(&client, request) {
             if began.elapsed() > PATIENCE {
                 return Err(format!("the server does not start: {error}").into());
