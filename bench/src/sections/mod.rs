@@ -3,6 +3,7 @@
 pub(crate) mod postgres;
 pub(crate) mod scale;
 pub(crate) mod sqlite;
+pub(crate) mod start;
 
 use std::time::Duration;
 
