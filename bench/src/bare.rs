@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::dealwright::Server;
-use crate::measure::{Contender, Sample};
+use crate::race::{Contender, Sample};
 use crate::seed::{BULK, Seed};
 use crate::wrk::{Request, send};
 use crate::{Bench, Failure};

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::Failure;
 use crate::http::{self, Client};
-use crate::measure::Meter;
 use crate::process::{self, Process};
+use crate::race::Meter;
 use crate::wrk::Target;
 
 /// Where a server keeps its data.
@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn end(self) -> Result<(), Failure> {
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
         self.process.end("TERM")
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::measure::Meter;
 use crate::process::Process;
+use crate::race::Meter;
 use crate::wrk::Target;
 use crate::{Failure, beside};
 

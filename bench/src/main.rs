@@ -8,12 +8,12 @@ mod limit;
 mod loads;
 mod machine;
 mod made_up;
-mod measure;
 mod options;
 mod packages;
 mod pocketbase;
 mod postgres;
 mod process;
+mod race;
 mod report;
 mod sections;
 mod seed;
@@ -34,7 +34,6 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The root of the project.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
 /// Where the tables are kept.
 const DOCUMENT: &str = "docs/performance.md";
 
@@ -71,18 +70,26 @@ fn run(options: Options) -> Result<(), Failure> {
     let _ = std::fs::remove_dir_all(bench.work(""));
     std::fs::create_dir_all(bench.work(""))?;
     let mut report = Report::default();
-    machine::describe(&bench, &mut report)?;
-    if bench.options.engines.contains(&Engine::Sqlite) {
-        sections::sqlite::run(&bench, &mut report)?;
-        sections::scale::run(&bench, &mut report)?;
-    }
-    if bench.options.engines.contains(&Engine::Postgres) {
-        sections::postgres::run(&bench, &mut report)?;
-    }
-    std::fs::remove_dir_all(bench.work(""))?;
+    let measured = measure(&bench, &mut report);
+    // What came out before something failed took its time as well.
     println!("{report}");
+    measured?;
+    std::fs::remove_dir_all(bench.work(""))?;
     if bench.options.is_whole() {
         report::write(&report, &Path::new(ROOT).join(DOCUMENT))?;
+    }
+    Ok(())
+}
+
+fn measure(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
+    machine::describe(bench, report)?;
+    if bench.options.engines.contains(&Engine::Sqlite) {
+        sections::sqlite::run(bench, report)?;
+        sections::scale::run(bench, report)?;
+        sections::start::run(bench, report)?;
+    }
+    if bench.options.engines.contains(&Engine::Postgres) {
+        sections::postgres::run(bench, report)?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use clap::{Parser, ValueEnum};
 /// Measures the server and what it is compared with, and writes the tables of
 /// docs/performance.md.
 ///
-/// Without options everything is measured and written down. As soon as a part of
-/// it is chosen, the tables are only printed.
+/// Without options everything is measured and written down. As soon as something
+/// else is chosen, the tables are only printed.
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// Measure these only
@@ -78,7 +78,8 @@ impl Options {
     /// Whether everything is measured as it is to be written down.
     pub(crate) fn is_whole(&self) -> bool {
         let default = Self::parse_from(["bench"]);
-        self.only.is_empty()
+        self.binary.is_none()
+            && self.only.is_empty()
             && self.sizes == default.sizes
             && self.engines == default.engines
             && self.seconds == default.seconds

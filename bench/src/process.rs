@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Asks it to end by a signal such as `TERM`, and waits until it has.
-    pub(crate) fn end(mut self, signal: &str) -> Result<(), Failure> {
+    pub(crate) fn end(&mut self, signal: &str) -> Result<(), Failure> {
         run(Command::new("kill").args(["-s", signal, &self.id().to_string()]))?;
         let deadline = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {

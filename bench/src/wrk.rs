@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::Failure;
 use crate::http::Client;
-use crate::measure::{Contender, Meter, Sample};
+use crate::race::{Contender, Meter, Sample};
 
 /// Sends the requests of a file, in random order.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lua/requests.lua");

@@ -20,8 +20,8 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::http::{self, Client};
-use crate::measure::Meter;
 use crate::process::{self, Process};
+use crate::race::Meter;
 use crate::seed::Seed;
 use crate::wrk::Target;
 
@@ -155,7 +155,7 @@ fn make(program: &Path, folder: &Path, seed: &Seed) -> Result<(), Failure> {
     let mut upsert = Command::new(program);
     upsert.args(["superuser", "upsert", EMAIL, PASSWORD, "--dir"]);
     process::run(upsert.arg(folder))?;
-    let (process, base) = serve(program, folder)?;
+    let (mut process, base) = serve(program, folder)?;
     let superuser = sign_in(&Client::new(&base, ""), "_superusers")?;
     let client = Client::new(&base, &superuser);
     schema::make(&client)?;

@@ -191,10 +191,13 @@ impl Cluster {
             .psql(database, "select pg_database_size(current_database())")?
             .parse()?)
     }
+}
 
-    /// Ends it in an orderly way.
-    pub(crate) fn end(self) -> Result<(), Failure> {
-        self.process.end("INT")
+/// In an orderly way, or the next start would have to wait for what is left.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // What is kept in it outlives a disorderly end as well.
+        let _ = self.process.end("INT");
     }
 }
 

@@ -11,8 +11,8 @@ use super::script::Script;
 use super::statements::{self, Transaction};
 use crate::Failure;
 use crate::dealwright::Database;
-use crate::measure::{Contender, Meter, Sample};
 use crate::process;
+use crate::race::{Contender, Meter, Sample};
 use crate::wrk::Request;
 
 /// How many of the requests become a script.

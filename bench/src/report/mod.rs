@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(crate) use document::write;
 pub(crate) use units::{bytes, count, rate, time};
 
-use crate::measure::Figure;
+use crate::race::Figure;
 
 /// All that was found out.
 #[derive(Default)]

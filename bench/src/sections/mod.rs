@@ -3,6 +3,7 @@
 pub(crate) mod postgres;
 pub(crate) mod scale;
 pub(crate) mod sqlite;
+pub(crate) mod start;
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::wrk::Done;
 /// How many clients at once; half of what is promised is promised at the second.
 const FEW: u32 = 16;
 const MANY: u32 = 64;
+/// How many call in bulk at once.
+const CALLERS: u32 = 4;
 
 /// How often, and after what pauses, one looks whether all is done.
 const LOOKS: usize = 100;

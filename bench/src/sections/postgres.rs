@@ -3,10 +3,10 @@
 use super::{FEW, MANY, cards, check_created};
 use crate::dealwright::{Database, Server};
 use crate::loads;
-use crate::measure::{Contender, Meter, race};
 use crate::options::Part;
 use crate::postgres::Cluster;
 use crate::postgres::pgbench::Pgbench;
+use crate::race::{Contender, Meter, race};
 use crate::report::{Report, bytes, count};
 use crate::seed::Seed;
 use crate::wrk::{Load, Request, Target};
@@ -61,7 +61,7 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     if bench.options.wants(Part::TwoServers) {
         bed.two_servers(report)?;
     }
-    bed.cluster.end()
+    Ok(())
 }
 
 impl Bed<'_> {

@@ -1,34 +1,22 @@
 //! SQLite, the smallest database against the largest, and what only the largest
 //! can show.
 
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{FEW, MANY};
-use crate::dealwright::{self, Database, Server};
-use crate::http::Client;
+use super::{CALLERS, FEW, MANY};
+use crate::dealwright::Server;
 use crate::made_up::terms;
-use crate::measure::{Figure, race};
 use crate::options::Part;
-use crate::process::{Process, memory};
-use crate::report::{Report, bytes, count, time};
+use crate::process::memory;
+use crate::race::{Contender as _, Figure, race};
+use crate::report::{Report, bytes, count};
 use crate::seed::Seed;
 use crate::wrk::{Load, Request, send};
 use crate::{Bench, Failure, loads};
 
-const PARTS: &[Part] = &[
-    Part::Growth,
-    Part::Search,
-    Part::Summary,
-    Part::Memory,
-    Part::Start,
-];
+const PARTS: &[Part] = &[Part::Growth, Part::Search, Part::Summary, Part::Memory];
 /// How long a server rests before it counts as idle.
 const REST: Duration = Duration::from_secs(2);
-/// How often it is started.
-const STARTS: usize = 5;
-/// More than one start is given.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The smallest and the largest database, each served.
 struct Scale<'a> {
@@ -57,7 +45,7 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     let (seed, server) = &scale.large;
     let size = count(seed.size);
     report.fact(
-        format!("database file, {size} opportunities"),
+        format!("SQLite file, {size} opportunities"),
         bytes(seed.bytes()?),
     );
     std::thread::sleep(REST);
@@ -83,20 +71,7 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         report.fact("memory after the loads".to_owned(), bytes(busy.resident));
     }
     scale.small.1.end()?;
-    scale.large.1.end()?;
-    if bench.options.wants(Part::Start) {
-        start(
-            bench,
-            &seed_copy(bench, &scale.large.0)?,
-            &scale.large.0,
-            report,
-        )?;
-    }
-    Ok(())
-}
-
-fn seed_copy(bench: &Bench, seed: &Seed) -> Result<Database, Failure> {
-    seed.copy_to(&bench.work("started"))
+    scale.large.1.end()
 }
 
 impl Scale<'_> {
@@ -208,45 +183,12 @@ impl Scale<'_> {
             (MANY, loads::search(&terms::common())),
             (MANY, loads::create(known)),
             (MANY, loads::r#move(known)),
-            (FEW, loads::bulk_create(known)),
+            (CALLERS, loads::bulk_create(known)),
             (FEW, loads::summary(known)),
         ] {
             let load = self.ours(server, connections, &requests)?;
-            race(&[&load], self.bench.options.length() / 2)?;
+            load.run(self.bench.options.length() / 2)?;
         }
         Ok(())
     }
-}
-
-/// From the start of the process to its first answer.
-fn start(
-    bench: &Bench,
-    database: &Database,
-    seed: &Seed,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let authorization = dealwright::authorization(&bench.binary, database)?;
-    let requests = loads::get_one(&seed.known);
-    let mut times = Vec::new();
-    for request in requests.iter().take(STARTS) {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command = dealwright::command(&bench.binary, database);
-        command.args(["serve", "--listen", &address]);
-        let client = Client::new(&format!("http://{address}"), &authorization);
-        let began = Instant::now();
-        let process = Process::start(&mut command, &bench.work("started/server"))?;
-        while let Err(error) = send(&client, request) {
-            if began.elapsed() > PATIENCE {
-                return Err(format!("the server does not start: {error}").into());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        times.push(began.elapsed());
-        process.end("TERM")?;
-    }
-    times.sort_unstable();
-    let what = format!("start to first answer, at {}", count(seed.size));
-    report.under(&what, times[STARTS / 2], Duration::from_millis(150));
-    report.fact("slowest of five starts".to_owned(), time(times[STARTS - 1]));
-    Ok(())
 }

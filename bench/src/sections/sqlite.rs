@@ -1,13 +1,13 @@
 //! SQLite, against the limit of the machine and against PocketBase.
 
-use super::{FEW, MANY, cards, check_created};
+use super::{CALLERS, FEW, MANY, cards, check_created};
 use crate::bare::Loop;
 use crate::dealwright::Server;
 use crate::limit::Limit;
 use crate::loads;
-use crate::measure::race;
 use crate::options::Part;
 use crate::pocketbase::{self, PocketBase};
+use crate::race::race;
 use crate::report::{Report, bytes, count};
 use crate::seed::{BULK, Seed};
 use crate::wrk::{Load, Request};
@@ -22,8 +22,6 @@ const PARTS: &[Part] = &[
     Part::Move,
     Part::BulkCreate,
 ];
-/// How many clients call in bulk at once.
-const CALLERS: u32 = 4;
 
 /// The server and PocketBase, with the same records.
 struct Pair<'a> {

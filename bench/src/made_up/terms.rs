@@ -1,0 +1,59 @@
+//! Texts to search for.
+
+use super::{Dice, FIRST_NAMES, LAST_NAMES, PLACES, RARE, THINGS, TRADES, WORKS};
+
+/// Found in very many opportunities: a word, or three letters of one.
+pub(crate) fn common() -> Vec<String> {
+    let lists = [THINGS, WORKS, PLACES, FIRST_NAMES, LAST_NAMES, TRADES];
+    let words = lists.concat();
+    let begins = words.iter().map(|word| &word[..3]);
+    begins
+        .chain(words.iter().copied())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Found in few: a rare word, or a whole e-mail address.
+pub(crate) fn rare(contacts: u64) -> Vec<String> {
+    let mut dice = Dice::new("rare", contacts);
+    let addresses = (0..200).filter_map(|_| {
+        let contact = super::contact(dice.below(contacts.max(1)));
+        contact["email"].as_str().map(str::to_owned)
+    });
+    addresses
+        .chain(RARE.iter().map(|&word| word.to_owned()))
+        .collect()
+}
+
+/// The name that some opportunities have, or how it begins.
+pub(crate) fn names(opportunities: u64) -> Vec<String> {
+    let mut dice = Dice::new("names", opportunities);
+    let names = (0..200).map(|_| {
+        let number = dice.below(opportunities);
+        let name = super::opportunity_name(&mut Dice::new("opportunity", number));
+        match number % 2 {
+            0 => name,
+            // They are ASCII.
+            _ => name[..name.len() - 4].to_owned(),
+        }
+    });
+    names.collect()
+}
+
+/// Found nowhere, made of letters that never meet.
+pub(crate) fn unheard_of() -> Vec<String> {
+    let mut dice = Dice::new("unheard of", 0);
+    let letters: Vec<_> = "qxzjvkw".chars().collect();
+    let mut word = || -> String {
+        let letter = |_| letters[dice.below(letters.len() as u64) as usize];
+        (0..7).map(letter).collect()
+    };
+    (0..200).map(|_| word()).collect()
+}
+
+/// Found nowhere, though each word is common: nothing has them in this order.
+pub(crate) fn never_together() -> Vec<String> {
+    let mut dice = Dice::new("never together", 0);
+    let pair = |_| format!("{} {}", dice.pick(WORKS), dice.pick(THINGS));
+    (0..200).map(pair).collect()
+}
