@@ -9,6 +9,9 @@ use crate::process;
 /// How long each one is warmed up before its time counts.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// Nobody waits for an answer for so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Something that can be measured.
 pub(crate) trait Contender {
     /// What it is called in the report.
@@ -122,10 +125,7 @@ pub(crate) fn race(
         for (contender, runs) in contenders.iter().zip(&mut runs) {
             contender.run(WARM_UP)?;
             let before = contender.cpu()?;
-            let sample = contender.run(length / rounds)?;
-            if sample.requests == 0 {
-                return Err(format!("{} answered nothing in time", contender.name()).into());
-            }
+            let sample = answered(*contender, length / rounds)?;
             let cpu = contender
                 .cpu()?
                 .zip(before)
@@ -137,6 +137,20 @@ pub(crate) fn race(
     Ok(figures
         .map(|(contender, runs)| figure(*contender, runs))
         .collect())
+}
+
+/// A stretch of time of about `length`, or longer where nothing is answered within
+/// it.
+fn answered(contender: &dyn Contender, length: Duration) -> Result<Sample, Failure> {
+    let mut length = length;
+    while length < PATIENCE {
+        let sample = contender.run(length)?;
+        if sample.requests > 0 {
+            return Ok(sample);
+        }
+        length *= 4;
+    }
+    Err(format!("{} answers nothing", contender.name()).into())
 }
 
 /// One round of one contender.
