@@ -76,7 +76,7 @@ pub enum Target {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// PostgreSQL: how many connections at most. SQLite: how many idle readers
-    /// are kept, and twice how many [scans](Store::scan) may run at once.
+    /// are kept.
     pub connections: usize,
     /// How long to wait for a free connection, for a place in the writer's
     /// queue, or for the connection to be made, before

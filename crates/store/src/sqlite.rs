@@ -1,7 +1,7 @@
 //! SQLite: many readers, one writer that commits waiting transactions together.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,14 @@ const QUEUE: usize = 4 * GROUP;
 /// does not wait for ever.
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
+/// How many scans run at once at most. Each has a page cache of its own, and
+/// more of them than there are cores would only slow each other down.
+const SCANS: usize = 4;
+/// How much of the pages that it has read and written each connection keeps, in
+/// KiB; what is not there is found in the system's own cache.
+const WRITER_CACHE: u32 = 65_536;
+const READER_CACHE: u32 = 8_192;
+
 // ---------------------------------------------------------------- connections
 
 /// A connection within a transaction.
@@ -36,8 +44,13 @@ pub(crate) struct Session {
     connection: Connection,
     /// A statement has failed, and its error is still on its way out.
     doomed: Cell<bool>,
-    /// How many savepoints are open.
-    depth: Cell<u32>,
+    /// Whether savepoints are really set. Else what would have to be undone has
+    /// the whole transaction run again.
+    careful: Cell<bool>,
+    /// It is to be run again, with savepoints.
+    again: Cell<bool>,
+    /// For each open savepoint, how many rows had been changed before it.
+    marks: RefCell<Vec<u64>>,
     slow: Slow,
 }
 
@@ -62,18 +75,18 @@ impl Session {
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             connection.execute_batch("pragma temp_store = memory; pragma foreign_keys = on;")?;
             if writes {
-                connection.execute_batch(
+                connection.execute_batch(&format!(
                     "pragma journal_mode = wal;
                      pragma journal_size_limit = 67108864;
-                     pragma cache_size = -65536;",
-                )?;
+                     pragma cache_size = -{WRITER_CACHE};"
+                ))?;
                 connection.pragma_update(
                     None,
                     "synchronous",
                     if options.durable { "full" } else { "off" },
                 )?;
             } else {
-                connection.execute_batch("pragma cache_size = -16384;")?;
+                connection.execute_batch(&format!("pragma cache_size = -{READER_CACHE};"))?;
             }
             Ok(connection)
         };
@@ -81,7 +94,9 @@ impl Session {
         Ok(Self {
             connection,
             doomed: Cell::new(false),
-            depth: Cell::new(0),
+            careful: Cell::new(true),
+            again: Cell::new(false),
+            marks: RefCell::default(),
             slow: Slow::new(options.slow_statement),
         })
     }
@@ -98,7 +113,8 @@ impl Session {
 
     fn fresh(&self) {
         self.doomed.set(false);
-        self.depth.set(0);
+        self.again.set(false);
+        self.marks.borrow_mut().clear();
     }
 
     fn failed(&self, error: &rusqlite::Error) -> Error {
@@ -201,17 +217,21 @@ impl Session {
         if self.doomed.get() {
             return Err(Error::Aborted);
         }
-        let depth = self.depth.get() + 1;
-        self.control(&format!("savepoint s{depth}"))
-            .inspect_err(|_| self.doomed.set(true))?;
-        self.depth.set(depth);
+        let depth = self.marks.borrow().len() + 1;
+        if self.careful.get() {
+            self.control(&format!("savepoint s{depth}"))
+                .inspect_err(|_| self.doomed.set(true))?;
+        }
+        self.marks
+            .borrow_mut()
+            .push(self.connection.total_changes());
         Ok(())
     }
 
     /// Keeps or undoes what happened since the innermost savepoint.
     pub(crate) fn savepoint_end(&self, keep: bool) -> Result<(), Error> {
-        let depth = self.depth.get();
-        self.depth.set(depth - 1);
+        let depth = self.marks.borrow().len();
+        let mark = self.marks.borrow_mut().pop();
         if self.connection.is_autocommit() {
             // SQLite has rolled back everything, the savepoint with it. The
             // writer sees that when the closure is through.
@@ -219,11 +239,15 @@ impl Session {
             return if keep { Err(Error::Aborted) } else { Ok(()) };
         }
         let keeps = keep && !self.doomed.get();
-        if !keeps {
-            self.control(&format!("rollback to s{depth}"))?;
+        if self.careful.get() {
+            if !keeps {
+                self.control(&format!("rollback to s{depth}"))?;
+            }
+            self.control(&format!("release s{depth}"))?;
+        } else if !keeps && mark != Some(self.connection.total_changes()) {
+            self.again.set(true);
         }
-        self.control(&format!("release s{depth}"))?;
-        self.doomed.set(false);
+        self.doomed.set(self.again.get());
         if keep && !keeps {
             Err(Error::Aborted)
         } else {
@@ -562,7 +586,7 @@ impl Database {
 
 /// How many scans may run at once.
 fn scans(options: &Options) -> usize {
-    2 * options.connections.max(1)
+    options.connections.clamp(1, SCANS)
 }
 
 /// Copies the database at `from` as it is at one moment into the file `to`,
@@ -715,6 +739,33 @@ struct Writer {
     counters: Arc<Counters>,
 }
 
+/// What has become of a transaction so far.
+#[derive(Clone, Copy)]
+enum Done {
+    /// Nothing was written.
+    Nothing,
+    /// So many jobs are to be kept.
+    Kept(u64),
+    /// Something has to be undone that can't be undone alone.
+    Again,
+    /// It is gone as a whole, as after a full disk.
+    Lost,
+}
+
+impl Done {
+    fn goes_on(self) -> bool {
+        matches!(self, Self::Nothing | Self::Kept(_))
+    }
+
+    fn and(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Kept(before), Self::Kept(kept)) => Self::Kept(before + kept),
+            (Self::Kept(before), Self::Nothing) => Self::Kept(before),
+            (_, next) => next,
+        }
+    }
+}
+
 impl Writer {
     fn run(mut self) {
         let mut closing = Vec::new();
@@ -748,6 +799,11 @@ impl Writer {
     }
 
     /// Runs `first` and those that arrive meanwhile as one transaction.
+    ///
+    /// At first without savepoints, which cost more the more there are: the
+    /// text index writes down what it has gathered at each, and SQLite looks
+    /// through what it keeps for all that are open. Only when something would
+    /// have to be undone are all run again, with savepoints.
     fn group(&mut self, first: Box<dyn Job>, closing: &mut Vec<oneshot::Sender<()>>) {
         if let Err(error) = self.session.control("begin immediate") {
             self.refuse(first, error, closing);
@@ -755,20 +811,16 @@ impl Writer {
         }
         let started = Instant::now();
         let mut jobs = Vec::new();
-        let mut kept = 0_u64;
+        let mut done = Done::Nothing;
         let mut next = Some(first);
-        let mut lost = false;
         while let Some(mut job) = next.take() {
             if job.abandoned() {
                 self.counters.job();
             } else {
-                match self.run_in_savepoint(&mut *job) {
-                    Some(keep) => kept += u64::from(keep),
-                    None => lost = true,
-                }
+                done = done.and(self.run_lightly(&mut *job));
                 jobs.push(job);
             }
-            if !lost && jobs.len() < GROUP && started.elapsed() < GROUP_TIME {
+            if done.goes_on() && jobs.len() < GROUP && started.elapsed() < GROUP_TIME {
                 next = match self.queue.try_recv() {
                     Ok(Message::Write(job)) => Some(job),
                     Ok(Message::Close(done)) => {
@@ -779,17 +831,18 @@ impl Writer {
                 };
             }
         }
-        if !lost {
-            lost = if kept > 0 {
-                self.session.control("commit").is_err()
-            } else {
-                self.session.control("rollback").is_err()
-            };
+        if let Done::Again = done {
+            done = self.carefully(&mut jobs);
         }
-        if lost {
-            self.one_by_one(&mut jobs);
-        } else if kept > 0 {
-            self.counters.commit(kept);
+        let ended = match done {
+            Done::Kept(_) => self.session.control("commit").is_ok(),
+            Done::Nothing => self.session.control("rollback").is_ok(),
+            Done::Again | Done::Lost => false,
+        };
+        match done {
+            _ if !ended => self.one_by_one(&mut jobs),
+            Done::Kept(kept) => self.counters.commit(kept),
+            _ => {}
         }
         for job in jobs {
             self.counters.job();
@@ -797,19 +850,52 @@ impl Writer {
         }
     }
 
-    /// Whether the job is to be kept; `None` when the whole transaction is
-    /// gone, as after a full disk.
-    fn run_in_savepoint(&self, job: &mut dyn Job) -> Option<bool> {
-        self.session.control("savepoint job").ok()?;
+    fn run_lightly(&self, job: &mut dyn Job) -> Done {
+        self.session.careful.set(false);
+        let before = self.session.connection.total_changes();
         let keep = job.run(&self.session);
-        if self.session.connection.is_autocommit() {
-            return None;
+        self.session.careful.set(true);
+        let untouched = self.session.connection.total_changes() == before;
+        match keep {
+            _ if self.session.connection.is_autocommit() => Done::Lost,
+            _ if self.session.again.get() => Done::Again,
+            true => Done::Kept(1),
+            false if untouched => Done::Nothing,
+            false => Done::Again,
         }
-        if !keep {
-            self.session.control("rollback to job").ok()?;
+    }
+
+    /// Runs all again, each so that it can be undone alone.
+    fn carefully(&self, jobs: &mut [Box<dyn Job>]) -> Done {
+        self.end_transaction();
+        if self.session.control("begin immediate").is_err() {
+            return Done::Lost;
         }
-        self.session.control("release job").ok()?;
-        Some(keep)
+        let mut done = Done::Nothing;
+        for job in jobs {
+            self.counters.retry();
+            done = done.and(self.run_in_savepoint(&mut **job));
+            if !done.goes_on() {
+                break;
+            }
+        }
+        done
+    }
+
+    fn run_in_savepoint(&self, job: &mut dyn Job) -> Done {
+        let mut run = || -> Result<Done, Error> {
+            self.session.control("savepoint job")?;
+            let keep = job.run(&self.session);
+            if self.session.connection.is_autocommit() {
+                return Ok(Done::Lost);
+            }
+            if !keep {
+                self.session.control("rollback to job")?;
+            }
+            self.session.control("release job")?;
+            Ok(if keep { Done::Kept(1) } else { Done::Nothing })
+        };
+        run().unwrap_or(Done::Lost)
     }
 
     /// What could not be done together may still be possible singly, and then

@@ -1,16 +1,19 @@
 //! The HTTP surface: a request goes in, a response comes out.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
 use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
+use futures_util::FutureExt as _;
 use store::Store;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -457,18 +460,20 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Answers a request that came on it. What was begun is finished, charged
-    /// and logged also for a client that has hung up.
+    /// Answers a request that came on it. What was begun and may change
+    /// something is finished, charged and logged also for a client that has hung
+    /// up.
     pub async fn answer(&self, request: http::Request<Body>) -> Response<Body> {
         let request_id = request_id(request.headers());
-        let work = tokio::spawn(work(
-            self.service.clone(),
-            request,
-            request_id.clone(),
-            self.peer,
-        ));
-        work.await.unwrap_or_else(|panic| {
-            let error = ApiError::internal(panic.to_string());
+        let reads = request.method().is_safe();
+        let work = work(self.service.clone(), request, request_id.clone(), self.peer);
+        let done = match reads {
+            // Right here, which spares waking another thread for it.
+            true => AssertUnwindSafe(work).catch_unwind().await.ok(),
+            false => tokio::spawn(work).await.ok(),
+        };
+        done.unwrap_or_else(|| {
+            let error = ApiError::internal("a request's work panicked");
             respond(refuse(error, &request_id), &request_id)
         })
     }
@@ -487,7 +492,9 @@ async fn work(
         .answer(&head, &mut body, &request_id, peer)
         .instrument(span.clone())
         .await;
-    tokio::spawn(body::drain(body));
+    if !body.is_end_stream() {
+        tokio::spawn(body::drain(body));
+    }
     let (status, took) = (answered.status, started.elapsed());
     service.metrics.answered(&head.method, route, status, took);
     spans::answered(&span, &head.method, route, status);
