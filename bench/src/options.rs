@@ -23,7 +23,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "sqlite,postgres")]
     pub(crate) engines: Vec<Engine>,
     /// How long each load takes
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// Where seeded databases are kept for the next time

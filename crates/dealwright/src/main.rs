@@ -14,11 +14,6 @@ use commands::Command;
 use config::Configuration;
 use traces::Traces;
 
-/// The system's own takes a noticeable part of a request's time where several
-/// threads make and free its pieces.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A self-hosted sales pipeline server.
 ///
 /// Every option can also be given as the environment variable that its help

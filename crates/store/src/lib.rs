@@ -130,7 +130,7 @@ pub struct Stats {
     /// for the same disk share one.
     pub commits: u64,
     /// Writes that were run again: a deadlock or serialization failure on
-    /// PostgreSQL, a failed group on SQLite.
+    /// PostgreSQL, a group of which something had to be undone on SQLite.
     pub retries: u64,
     /// Writes that were committed.
     pub kept: u64,
@@ -385,6 +385,14 @@ impl Store {
         match &self.backend {
             Backend::Sqlite(database) => database.load(f),
             Backend::Postgres(database) => database.load(f),
+        }
+    }
+
+    /// What is to be done for tables that one transaction has changed very often.
+    pub(crate) fn tidy(&self, tables: &[&str]) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(database) => database.tidy(tables),
         }
     }
 

@@ -34,7 +34,7 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 const SCANS: usize = 4;
 /// How much of the pages that it has read and written each connection keeps, in
 /// KiB; what is not there is found in the system's own cache.
-const WRITER_CACHE: u32 = 65_536;
+const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
 
 // ---------------------------------------------------------------- connections

@@ -190,6 +190,13 @@ fn run(
             Err(error) => Err(CopyError::Source(error)),
         }
     })
+    .and_then(|copied| {
+        // Each of their rows was changed by every row that it counts.
+        let names = tables.iter().map(|table| table.name.as_str());
+        let counted: Vec<_> = names.filter(|name| derived.contains(name)).collect();
+        to.tidy(&counted)?;
+        Ok(copied)
+    })
 }
 
 /// The tables whose rows are written, in the order in which they are.

@@ -23,6 +23,9 @@ from cards c
 join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
 group by 1, 2, 3, 4;
 
+-- An opportunity's cards are asked for their rank as well, which they all have:
+-- an index that holds only the stage would be read from end to end.
+
 create trigger stage_values_card_added after insert on cards
 begin
     insert into stage_values (workspace_id, stage_id, currency, probability, cards, billions, rest)
@@ -84,6 +87,7 @@ begin
            coalesce(new.value, new.products_value) % 1000000000
     from cards c
     where c.workspace_id = new.workspace_id and c.opportunity_id = new.id
+      and c.rank is not null
     on conflict (workspace_id, stage_id, currency, probability) do update
     set cards = cards + 1, billions = billions + excluded.billions, rest = rest + excluded.rest;
 end;
@@ -100,17 +104,20 @@ begin
     where workspace_id = old.workspace_id and currency = old.currency
       and probability = coalesce(old.probability, -1)
       and stage_id in (select c.stage_id from cards c
-                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id);
+                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id
+                         and c.rank is not null);
     delete from stage_values
     where workspace_id = old.workspace_id and cards = 0
       and stage_id in (select c.stage_id from cards c
-                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id);
+                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id
+                         and c.rank is not null);
     insert into stage_values (workspace_id, stage_id, currency, probability, cards, billions, rest)
     select new.workspace_id, c.stage_id, new.currency, coalesce(new.probability, -1), 1,
            coalesce(new.value, new.products_value) / 1000000000,
            coalesce(new.value, new.products_value) % 1000000000
     from cards c
     where c.workspace_id = new.workspace_id and c.opportunity_id = new.id
+      and c.rank is not null
     on conflict (workspace_id, stage_id, currency, probability) do update
     set cards = cards + 1, billions = billions + excluded.billions, rest = rest + excluded.rest;
 end;
@@ -124,9 +131,11 @@ begin
     where workspace_id = old.workspace_id and currency = old.currency
       and probability = coalesce(old.probability, -1)
       and stage_id in (select c.stage_id from cards c
-                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id);
+                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id
+                         and c.rank is not null);
     delete from stage_values
     where workspace_id = old.workspace_id and cards = 0
       and stage_id in (select c.stage_id from cards c
-                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id);
+                       where c.workspace_id = old.workspace_id and c.opportunity_id = old.id
+                         and c.rank is not null);
 end;

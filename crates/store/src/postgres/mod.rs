@@ -237,6 +237,15 @@ impl Database {
         Ok(result)
     }
 
+    /// Writes tables anew that one transaction has changed very often, without
+    /// the rows that it left behind.
+    pub(crate) fn tidy(&self, tables: &[&str]) -> Result<(), Error> {
+        let session = self.pool.patient_session()?;
+        tables
+            .iter()
+            .try_for_each(|table| session.batch(&format!("vacuum (full, analyze) \"{table}\"")))
+    }
+
     pub(crate) async fn close(&self) {
         // Those at work hold permits; none is given out any more.
         let all = u32::try_from(self.pool.options.connections.max(1)).unwrap_or(u32::MAX);

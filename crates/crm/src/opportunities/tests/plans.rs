@@ -225,6 +225,13 @@ on_both_engines! {
                 &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
                 &["cards_workspace_id_opportunity_id_pipeline_id_key"],
             ])?;
+            // As the triggers ask that keep what stages are worth.
+            let worth = "select c.stage_id from cards c
+                 where c.workspace_id = $1 and c.opportunity_id = $2 and c.rank is not null";
+            assert_through(db, "the stages' worth", worth, &one, [
+                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
+                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+            ])?;
             let page = store::params![desk.who.workspace_id, some];
             assert_through(db, "cards", &cards::of_sql(db.engine()), &page, [
                 &[
