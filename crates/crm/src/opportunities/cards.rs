@@ -47,6 +47,28 @@ pub struct Placement {
     pub stage: PlacementStage,
 }
 
+impl Placement {
+    /// The card of an opportunity at an index of a stage, where it stands since
+    /// an instant.
+    fn of(
+        id: Uuid,
+        opportunity_id: Uuid,
+        (position, entered_stage_at): (i64, Timestamp),
+        (pipeline, stage): (PlacementPipeline, PlacementStage),
+    ) -> Self {
+        Self {
+            id,
+            opportunity_id,
+            pipeline_id: pipeline.id,
+            stage_id: stage.id,
+            position,
+            entered_stage_at,
+            pipeline,
+            stage,
+        }
+    }
+}
+
 /// The pipeline of a card.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PlacementPipeline {
@@ -129,16 +151,12 @@ impl CheckedTarget {
         let Self {
             pipeline, stage, ..
         } = self;
-        Placement {
+        Placement::of(
             id,
             opportunity_id,
-            pipeline_id: pipeline.id,
-            stage_id: stage.id,
-            position,
-            entered_stage_at,
-            pipeline,
-            stage,
-        }
+            (position, entered_stage_at),
+            (pipeline, stage),
+        )
     }
 }
 
@@ -225,18 +243,9 @@ pub(super) fn of(db: &Db<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<Vec<Placem
         |row| {
             let mut columns = Columns::of(row);
             let (id, opportunity_id) = (columns.take()?, columns.take()?);
-            let (position, entered_stage_at) = (columns.take()?, columns.take()?);
-            let (pipeline, stage) = place_of(&mut columns)?;
-            Ok(Placement {
-                id,
-                opportunity_id,
-                pipeline_id: pipeline.id,
-                stage_id: stage.id,
-                position,
-                entered_stage_at,
-                pipeline,
-                stage,
-            })
+            let standing = (columns.take()?, columns.take()?);
+            let place = place_of(&mut columns)?;
+            Ok(Placement::of(id, opportunity_id, standing, place))
         },
     )?;
     cards.sort_unstable_by_key(|card| card.id);
