@@ -24,6 +24,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(2, "search", "0002_search.sql"),
     migration!(3, "idempotency", "0003_idempotency.sql"),
     migration!(4, "stage_values", "0004_stage_values.sql"),
+    migration!(5, "cards_by_opportunity", "0005_cards_by_opportunity.sql"),
+    migration!(6, "index_queue", "0006_index_queue.sql"),
 ];
 
 #[cfg(test)]

@@ -130,6 +130,7 @@ pub fn narrow<R: Searchable>(
     }
     let (engine, table, parameter) = (db.engine(), R::INDEX, condition.bound() + 1);
     db.plan_for_values();
+    db.index_now()?;
     let text = if !engine.has_index_for(&needles) || is_common::<R>(db, &needles)? {
         let (matches, values) = engine.scan_contains("s", parameter, &needles);
         condition.bind_all(values);
@@ -262,6 +263,7 @@ pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Resu
         Ok(ids.len() >= wanted)
     };
     db.plan_for_values();
+    db.index_now()?;
     let name = fold(&search.query);
     let enough =
         name.is_empty() || take(named::<R>(who, &name))? || take(beginning::<R>(db, who, &name)?)?;

@@ -91,18 +91,36 @@ impl Engine {
     /// create virtual table note_index using fts5(
     ///     doc, content = 'note', content_rowid = 'number', tokenize = 'trigram case_sensitive 1'
     /// );
-    /// create trigger note_index_insert after insert on note begin
-    ///     insert into note_index (rowid, doc) values (new.number, new.doc);
+    /// create table index_queue (
+    ///     source text not null, number integer not null, old_doc text, new_doc text,
+    ///     primary key (source, number)
+    /// ) without rowid;
+    /// create trigger note_added after insert on note begin
+    ///     insert into index_queue (source, number, new_doc) values ('note', new.number, new.doc)
+    ///     on conflict (source, number) do update set new_doc = excluded.new_doc;
     /// end;
-    /// create trigger note_index_delete after delete on note begin
-    ///     insert into note_index (note_index, rowid, doc) values ('delete', old.number, old.doc);
+    /// create trigger note_removed after delete on note begin
+    ///     insert into index_queue (source, number, old_doc) values ('note', old.number, old.doc)
+    ///     on conflict (source, number) do update set new_doc = null;
     /// end;
-    /// create trigger note_index_update after update of doc on note
-    /// when old.doc is not new.doc begin
-    ///     insert into note_index (note_index, rowid, doc) values ('delete', old.number, old.doc);
-    ///     insert into note_index (rowid, doc) values (new.number, new.doc);
+    /// create trigger note_changed after update of doc on note begin
+    ///     insert into index_queue (source, number, old_doc, new_doc)
+    ///     values ('note', new.number, old.doc, new.doc)
+    ///     on conflict (source, number) do update set new_doc = excluded.new_doc;
+    /// end;
+    /// create trigger note_learned after delete on index_queue when old.source = 'note' begin
+    ///     insert into note_index (note_index, rowid, doc)
+    ///     select 'delete', old.number, old.old_doc where old.old_doc is not null;
+    ///     insert into note_index (rowid, doc)
+    ///     select old.number, old.new_doc where old.new_doc is not null;
     /// end;
     /// ```
+    ///
+    /// The queue is emptied at the end of each transaction, or of each group of
+    /// them: an index that is written to in between writes down what it has
+    /// gathered before every statement that could fail, in pieces that it has to
+    /// merge again. Whoever searches within a transaction asks for that
+    /// [earlier](crate::Db::index_now).
     #[must_use]
     pub fn contains(
         self,

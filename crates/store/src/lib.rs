@@ -535,6 +535,19 @@ impl<'a> Db<'a> {
         }
     }
 
+    /// Lets the text indexes know what this transaction has written, which on
+    /// SQLite they else learn at its end: for whoever is about to
+    /// [search](Engine::contains) in a [`Tx`]. A read has nothing to let them know.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn index_now(&self) -> Result<(), Error> {
+        match self.session {
+            Session::Sqlite(session) => session.index_now(),
+            Session::Postgres(_) => Ok(()),
+        }
+    }
+
     fn rows(&self, sql: &str, params: &[Value], f: &mut EachRow<'_>) -> Result<(), Error> {
         match self.session {
             Session::Sqlite(session) => session.rows(sql, params, f),

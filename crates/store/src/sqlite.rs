@@ -36,12 +36,21 @@ const SCANS: usize = 4;
 /// KiB; what is not there is found in the system's own cache.
 const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
+/// How many pages the log holds before they are put back into the file: more of
+/// them, and a page that many commits change is put back once for all of them;
+/// fewer, and a start after a crash has less to read. 32 MiB.
+const LOG_PAGES: u32 = 8_192;
+
+/// The table of what the text indexes have yet to learn: see
+/// [`Engine::contains`](crate::Engine::contains).
+pub(crate) const INDEX_QUEUE: &str = "index_queue";
 
 // ---------------------------------------------------------------- connections
 
 /// A connection within a transaction.
 pub(crate) struct Session {
     connection: Connection,
+    reads_only: bool,
     /// A statement has failed, and its error is still on its way out.
     doomed: Cell<bool>,
     /// Whether savepoints are really set. Else what would have to be undone has
@@ -51,6 +60,8 @@ pub(crate) struct Session {
     again: Cell<bool>,
     /// For each open savepoint, how many rows had been changed before it.
     marks: RefCell<Vec<u64>>,
+    /// There is a queue of what the text indexes have yet to learn.
+    queues: Cell<bool>,
     slow: Slow,
 }
 
@@ -78,6 +89,7 @@ impl Session {
                 connection.execute_batch(&format!(
                     "pragma journal_mode = wal;
                      pragma journal_size_limit = 67108864;
+                     pragma wal_autocheckpoint = {LOG_PAGES};
                      pragma cache_size = -{WRITER_CACHE};"
                 ))?;
                 connection.pragma_update(
@@ -93,10 +105,12 @@ impl Session {
         let connection = connect().map_err(|error| translate(&error, None))?;
         Ok(Self {
             connection,
+            reads_only: !writes,
             doomed: Cell::new(false),
             careful: Cell::new(true),
             again: Cell::new(false),
             marks: RefCell::default(),
+            queues: Cell::new(false),
             slow: Slow::new(options.slow_statement),
         })
     }
@@ -109,6 +123,44 @@ impl Session {
         watch.stop(sql);
         done.map(drop)
             .map_err(|error| translate(&error, Some(&self.connection)))
+    }
+
+    /// Ends a transaction that wrote.
+    fn commit(&self) -> Result<(), Error> {
+        self.empty_queue()?;
+        self.control("commit")
+    }
+
+    /// Lets the text indexes learn what waits in [`INDEX_QUEUE`].
+    fn empty_queue(&self) -> Result<(), Error> {
+        if !self.queues.get() {
+            // A migration makes it, on whichever connection.
+            self.queues.set(self.has_queue()?);
+        }
+        match self.queues.get() {
+            true => self.control(&format!("delete from {INDEX_QUEUE}")),
+            false => Ok(()),
+        }
+    }
+
+    fn has_queue(&self) -> Result<bool, Error> {
+        let exists = "select exists (select 1 from sqlite_master where name = ?1)";
+        let ask = || {
+            let mut statement = self.connection.prepare_cached(exists)?;
+            statement.query_row([INDEX_QUEUE], |row| row.get(0))
+        };
+        ask().map_err(|error| translate(&error, None))
+    }
+
+    /// As [`Db::index_now`].
+    pub(crate) fn index_now(&self) -> Result<(), Error> {
+        if self.doomed.get() {
+            return Err(Error::Aborted);
+        }
+        if self.reads_only {
+            return Ok(());
+        }
+        self.empty_queue().inspect_err(|_| self.doomed.set(true))
     }
 
     fn fresh(&self) {
@@ -553,7 +605,7 @@ impl Database {
         // Did it not end well, dropping the session rolls it back.
         let result = f(&mut Tx::new(AnySession::Sqlite(&session)))?;
         check_references(&Db::new(AnySession::Sqlite(&session)))?;
-        session.control("commit")?;
+        session.commit()?;
         Ok(result)
     }
 
@@ -657,7 +709,7 @@ fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u3
                     &crate::params![next.number, next.name, jiff::Timestamp::now()],
                 )?;
                 check_references(&db)?;
-                session.control("commit")
+                session.commit()
             };
             apply().map_err(|cause| next.failed(cause))?;
             Ok(Some(next.number))
@@ -835,7 +887,7 @@ impl Writer {
             done = self.carefully(&mut jobs);
         }
         let ended = match done {
-            Done::Kept(_) => self.session.control("commit").is_ok(),
+            Done::Kept(_) => self.session.commit().is_ok(),
             Done::Nothing => self.session.control("rollback").is_ok(),
             Done::Again | Done::Lost => false,
         };
@@ -910,7 +962,7 @@ impl Writer {
             }
             let keep = job.run(&self.session);
             if keep {
-                match self.session.control("commit") {
+                match self.session.commit() {
                     Ok(()) => self.counters.commit(1),
                     Err(error) => job.fail(error),
                 }

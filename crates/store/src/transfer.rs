@@ -13,7 +13,8 @@ use std::vec;
 
 use uuid::Uuid;
 
-use crate::{Db, Engine, Error, Row, Store, Tx, Value, blocking, sqlite};
+use crate::sqlite::{self, INDEX_QUEUE};
+use crate::{Db, Engine, Error, Row, Store, Tx, Value, blocking};
 
 /// How many rows travel together, and how many such parcels may wait.
 const PARCEL: usize = 500;
@@ -348,16 +349,17 @@ struct Described {
 }
 
 /// Every column of every table that holds rows of its own: no index tables of
-/// SQLite's full-text search, no computed columns, nothing of an extension.
+/// SQLite's full-text search nor their queue, no computed columns, nothing of an
+/// extension.
 fn columns(db: &Db<'_>) -> Result<Vec<Described>, Error> {
     let sql = match db.engine() {
-        Engine::Sqlite => {
+        Engine::Sqlite => format!(
             "select l.name, c.name, lower(c.type), nullif(c.pk, 0)
              from pragma_table_list l join pragma_table_info(l.name) c
              where l.schema = 'main' and l.type = 'table'
-             and l.name not like 'sqlite\\_%' escape '\\' and l.name <> $1
+             and l.name not like 'sqlite\\_%' escape '\\' and l.name not in ($1, '{INDEX_QUEUE}')
              order by l.name, c.cid"
-        }
+        ),
         Engine::Postgres => {
             "select c.relname, a.attname, t.typname, array_position(i.indkey::int2[], a.attnum)
              from pg_class c
@@ -372,9 +374,10 @@ fn columns(db: &Db<'_>) -> Result<Vec<Described>, Error> {
                  where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
              )
              order by c.relname, a.attnum"
+                .to_owned()
         }
     };
-    db.query(sql, &crate::params![MIGRATIONS], |row| {
+    db.query(&sql, &crate::params![MIGRATIONS], |row| {
         Ok(Described {
             table: row.get(0)?,
             column: row.get(1)?,

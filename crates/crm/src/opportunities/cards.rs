@@ -221,9 +221,7 @@ fn place_of(
     Ok((pipeline, stage))
 }
 
-/// The statement that reads the cards of opportunities, in no particular
-/// order: to have one from its primary key, SQLite would read the cards of the
-/// whole workspace.
+/// The statement that reads the cards of opportunities, in no particular order.
 pub(super) fn of_sql(engine: Engine) -> String {
     format!(
         "select c.id, c.opportunity_id, {INDEX}, c.entered_stage_at, {PLACE}
@@ -350,7 +348,7 @@ pub(super) fn put_first_card(
     entered_stage_at: Timestamp,
 ) -> Result<Placement> {
     let id = who.new_id();
-    let spot = spot(tx, who, &target, id)?;
+    let spot = spot(tx, who, &target, opportunity_id)?;
     tx.enqueue(
         "insert into cards
              (workspace_id, id, opportunity_id, pipeline_id, stage_id, rank, run, entered_stage_at)
@@ -369,30 +367,42 @@ pub(super) fn put_first_card(
     Ok(target.placement(id, opportunity_id, spot.position, entered_stage_at))
 }
 
-/// The statement that reads the ranks of a stage without the card `$3`.
+/// The statement that reads the ranks of a stage without the card of the
+/// opportunity `$3`.
 pub(super) fn neighbours_sql(order: &str) -> String {
     format!(
-        "select rank from cards where workspace_id = $1 and stage_id = $2 and id <> $3
+        "select rank from cards where workspace_id = $1 and stage_id = $2 and opportunity_id <> $3
          order by rank {order} limit $4 offset $5"
     )
 }
 
-/// A rank that gives the card `id` its index among the others of the stage.
-fn spot(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Spot> {
-    let free = free_spot(tx, who, target, id)?;
+/// A rank that gives the card of an opportunity its index among the others of
+/// the stage.
+fn spot(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    target: &CheckedTarget,
+    opportunity_id: Uuid,
+) -> Result<Spot> {
+    let free = free_spot(tx, who, target, opportunity_id)?;
     if !free.rank.is_long() {
         return Ok(free);
     }
-    spread(tx, who, target.stage.id, &free.rank)?;
-    free_spot(tx, who, target, id)
+    spread(tx, who, target, &free.rank)?;
+    free_spot(tx, who, target, opportunity_id)
 }
 
 /// Gives the cards around a rank that has become long short ranks again.
-fn spread(tx: &mut Tx<'_>, who: &Caller, stage_id: Uuid, around: &Rank) -> Result<()> {
+fn spread(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, around: &Rank) -> Result<()> {
     let (from, to) = around.neighbourhood();
-    let neighbourhood = store::params![who.workspace_id, stage_id, from.as_str(), to.as_str()];
-    let cards = tx.query(
-        "select id from cards
+    let neighbourhood = store::params![
+        who.workspace_id,
+        target.stage.id,
+        from.as_str(),
+        to.as_str()
+    ];
+    let opportunities = tx.query(
+        "select opportunity_id from cards
          where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4
          order by rank",
         &neighbourhood,
@@ -404,17 +414,23 @@ fn spread(tx: &mut Tx<'_>, who: &Caller, stage_id: Uuid, around: &Rank) -> Resul
          where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4",
         &neighbourhood,
     )?;
-    for (id, rank) in cards.iter().zip(around.spread(cards.len())) {
+    for (id, rank) in opportunities.iter().zip(around.spread(opportunities.len())) {
         tx.execute(
-            "update cards set rank = $3 where workspace_id = $1 and id = $2",
-            &store::params![who.workspace_id, *id, rank.as_str()],
+            "update cards set rank = $4
+             where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
+            &store::params![who.workspace_id, *id, target.pipeline.id, rank.as_str()],
         )?;
     }
     Ok(())
 }
 
-fn free_spot(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Result<Spot> {
-    let stage = store::params![who.workspace_id, target.stage.id, id];
+fn free_spot(
+    db: &Db<'_>,
+    who: &Caller,
+    target: &CheckedTarget,
+    opportunity_id: Uuid,
+) -> Result<Spot> {
+    let stage = store::params![who.workspace_id, target.stage.id, opportunity_id];
     let neighbours = |order: &str, limit: i64, offset: i64| {
         let mut params = stage.to_vec();
         params.extend(store::params![limit, offset]);
@@ -443,19 +459,17 @@ fn free_spot(db: &Db<'_>, who: &Caller, target: &CheckedTarget, id: Uuid) -> Res
     })
 }
 
-/// How many cards stand in a stage besides the card `$3`.
+/// How many cards stand in a stage besides that of the opportunity `$3`.
 const OTHERS: &str = "select coalesce(sum(n.cards), 0)
             - (select count(*) from cards own
-               where own.workspace_id = $1 and own.id = $3 and own.stage_id = $2)
+               where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)
      from card_counts n
      where n.workspace_id = $1 and n.stage_id = $2 and n.length = 1";
 
-/// The statement that finds the stages where opportunities stand. The rank is
-/// asked for because an index that holds only the stage would be read from end
-/// to end.
+/// The statement that finds the stages where opportunities stand.
 pub(super) fn stages_of_sql(engine: Engine) -> String {
     format!(
-        "select c.stage_id, c.rank from cards c
+        "select c.stage_id from cards c
          where c.workspace_id = $1 and c.opportunity_id {}",
         engine.any(2)
     )
@@ -523,8 +537,7 @@ pub(super) fn lock_placings<'p>(
     lock(tx, who, stages.into_iter().collect()).map(drop)
 }
 
-/// The statement that reads where an opportunity stands; in no order, for the
-/// same reason as [`of_sql`].
+/// The statement that reads where an opportunity stands, in no particular order.
 pub(super) const STANDING: &str =
     "select c.id, c.pipeline_id, c.stage_id, c.entered_stage_at, s.is_won_stage, s.is_lost_stage
      from cards c
@@ -596,8 +609,9 @@ pub(crate) fn place(
     };
     for card in &gone {
         tx.enqueue(
-            "delete from cards where workspace_id = $1 and id = $2",
-            store::params![who.workspace_id, card.id],
+            "delete from cards
+             where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
+            store::params![who.workspace_id, opportunity_id, card.pipeline_id],
         )?;
     }
     if stays_there {
@@ -651,18 +665,19 @@ fn move_card(
     card: &OldCard,
     target: CheckedTarget,
 ) -> Result<Placement> {
-    let spot = spot(tx, who, &target, card.id)?;
+    let spot = spot(tx, who, &target, opportunity_id)?;
     let entered_stage_at = match card.stage_id == target.stage.id {
         true => card.entered_stage_at,
         false => who.now,
     };
     tx.enqueue(
         "update cards
-         set pipeline_id = $3, stage_id = $4, rank = $5, run = $6, entered_stage_at = $7
-         where workspace_id = $1 and id = $2",
+         set pipeline_id = $4, stage_id = $5, rank = $6, run = $7, entered_stage_at = $8
+         where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
         store::params![
             who.workspace_id,
-            card.id,
+            opportunity_id,
+            card.pipeline_id,
             target.pipeline.id,
             target.stage.id,
             spot.rank.as_str(),

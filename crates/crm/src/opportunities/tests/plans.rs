@@ -7,7 +7,7 @@ use store::{Engine, Value};
 use super::super::*;
 use crate::caller::Ids;
 use crate::rank::Rank;
-use crate::testing::{World, at, given};
+use crate::testing::{World, at, given, pipeline};
 
 const ROWS: usize = 6500;
 
@@ -37,12 +37,14 @@ fn insert(tx: &mut Tx<'_>, table: &str, columns: &str, rows: Vec<Vec<Value>>) ->
     Ok(())
 }
 
-/// Opportunities spread over the stages, a few contacts and two workspaces.
+/// Opportunities spread over the stages of a pipeline, all of them in another one
+/// as well, a few contacts and two workspaces.
 async fn fill(world: &World) {
     world
         .write(|tx, desk| {
             let ids = Ids::default();
             let user = desk.user(tx, "Kim")?.id;
+            let (elsewhere, entrances) = pipeline(tx, &desk.who, "Elsewhere", &["Entrance"])?;
             let contacts = ["Ada", "Ben", "Eve"].map(|name| desk.contact(tx, name));
             let contacts: Vec<Uuid> = contacts
                 .into_iter()
@@ -86,19 +88,23 @@ async fn fill(world: &World) {
                 texts.push(store::params![workspace, id, name, doc].to_vec());
                 if own {
                     let rank = Rank::from_stored(format!("b{index:05}V"));
-                    cards.push(
+                    let places = [
+                        (desk.pipeline, desk.stages[index % 6]),
+                        (elsewhere, entrances[0]),
+                    ];
+                    cards.extend(places.map(|(pipeline, stage)| {
                         store::params![
                             workspace,
                             ids.next(now),
                             id,
-                            desk.pipeline,
-                            desk.stages[index % 6],
+                            pipeline,
+                            stage,
                             rank.as_str(),
                             rank.run(),
                             now
                         ]
-                        .to_vec(),
-                    );
+                        .to_vec()
+                    }));
                     users.push(store::params![workspace, id, user, true, now].to_vec());
                 }
             }
@@ -217,31 +223,31 @@ on_both_engines! {
                 &["Index Scan using opportunities_pkey"],
             ])?;
             assert_through(db, "where it stands", cards::STANDING, &one, [
-                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
-                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+                &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
+                &["cards_pkey"],
             ])?;
             let stages = store::params![desk.who.workspace_id, some.clone()];
             assert_through(db, "its stages", &cards::stages_of_sql(db.engine()), &stages, [
-                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
-                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+                &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
+                &["cards_pkey"],
             ])?;
             // As the triggers ask that keep what stages are worth.
             let worth = "select c.stage_id from cards c
                  where c.workspace_id = $1 and c.opportunity_id = $2 and c.rank is not null";
             assert_through(db, "the stages' worth", worth, &one, [
-                &["sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)"],
-                &["cards_workspace_id_opportunity_id_pipeline_id_key"],
+                &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
+                &["cards_pkey"],
             ])?;
             let page = store::params![desk.who.workspace_id, some];
             assert_through(db, "cards", &cards::of_sql(db.engine()), &page, [
                 &[
-                    "sqlite_autoindex_cards_2 (workspace_id=? AND opportunity_id=?)",
+                    "PRIMARY KEY (workspace_id=? AND opportunity_id=?)",
                     "COVERING INDEX cards_by_stage (workspace_id=? AND stage_id=? AND rank>? AND rank<?)",
                     "PRIMARY KEY (workspace_id=? AND stage_id=? AND length=? AND prefix<?)",
                     "PRIMARY KEY (workspace_id=? AND stage_id=? AND length=? AND prefix>? AND prefix<?)",
                 ],
                 &[
-                    "cards_workspace_id_opportunity_id_pipeline_id_key",
+                    "cards_pkey",
                     "cards_by_stage",
                     "card_counts_pkey",
                 ],

@@ -1,0 +1,2 @@
+-- Here a text index keeps a list of its own of what it has yet to learn; the step
+-- is SQLite's.
