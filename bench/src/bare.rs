@@ -57,8 +57,8 @@ impl Loop {
         server.end()?;
         let mut tables = Vec::new();
         let mut rows = Vec::new();
-        for (name, end) in before {
-            let new = rows_behind(&connection, &name, end)?;
+        for End { name, key, last } in before {
+            let new = rows_behind(&connection, &name, key, &last)?;
             let Some(row) = new.first() else { continue };
             if new.len() as u64 != count as u64 * BULK {
                 return Err(format!("{} rows of {name} are new", new.len()).into());
@@ -126,6 +126,10 @@ impl Contender for Loop {
                         .map_err(|error| format!("{}: {error}", table.name))?;
                 }
             }
+            // As the server does before it commits.
+            transaction
+                .prepare_cached("delete from index_queue")?
+                .execute([])?;
             transaction.commit()?;
         }
         Ok(Sample {
@@ -146,40 +150,63 @@ fn open(file: &Path) -> Result<Connection, Failure> {
         "pragma journal_mode = wal;
          pragma synchronous = full;
          pragma journal_size_limit = 67108864;
-         pragma cache_size = -65536;
+         pragma wal_autocheckpoint = 8192;
+         pragma cache_size = -32768;
          pragma temp_store = memory;
          pragma foreign_keys = on;",
     )?;
     Ok(connection)
 }
 
-/// The tables whose rows are numbered, in the order in which they were made, and
-/// the last number of each.
-fn table_ends(connection: &Connection) -> Result<Vec<(String, i64)>, Failure> {
+/// Where a table ended.
+struct End {
+    name: String,
+    /// What grows from row to row.
+    key: &'static str,
+    /// That of the last row.
+    last: Value,
+}
+
+/// Where the tables end that calls put rows into, in the order in which they were
+/// made: those whose rows are numbered, and the cards, which lie by their
+/// opportunities. Triggers fill the others.
+fn table_ends(connection: &Connection) -> Result<Vec<End>, Failure> {
     let mut statement = connection.prepare(
-        "select l.name from pragma_table_list l
+        "select l.name, l.wr from pragma_table_list l
          join sqlite_schema s on s.name = l.name and s.type = 'table'
-         where l.schema = 'main' and l.type = 'table' and l.wr = 0 and l.name not like 'sqlite_%'
+         where l.schema = 'main' and l.type = 'table' and (l.wr = 0 or l.name = 'cards')
+           and l.name not like 'sqlite_%'
          order by s.rowid",
     )?;
-    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let tables = statement.query_map([], |row| {
+        let key = match row.get(1)? {
+            true => "opportunity_id",
+            false => "rowid",
+        };
+        Ok((row.get::<_, String>(0)?, key))
+    })?;
     let mut ends = Vec::new();
-    for name in names {
-        let name = name?;
-        let sql = format!("select coalesce(max(rowid), 0) from {name}");
-        let end = connection.query_row(&sql, [], |row| row.get(0))?;
-        ends.push((name, end));
+    for table in tables {
+        let (name, key) = table?;
+        let sql = format!("select coalesce(max({key}), 0) from {name}");
+        let last = connection.query_row(&sql, [], |row| row.get(0))?;
+        ends.push(End { name, key, last });
     }
     Ok(ends)
 }
 
-/// The rows of a table behind this number.
-fn rows_behind(connection: &Connection, table: &str, end: i64) -> Result<Vec<Vec<Value>>, Failure> {
+/// The rows of a table behind the one whose `key` is `last`.
+fn rows_behind(
+    connection: &Connection,
+    table: &str,
+    key: &str,
+    last: &Value,
+) -> Result<Vec<Vec<Value>>, Failure> {
     let mut statement = connection.prepare(&format!(
-        "select * from {table} where rowid > ? order by rowid"
+        "select * from {table} where {key} > ? order by {key}"
     ))?;
     let width = statement.column_count();
-    let rows = statement.query_map([end], |row| {
+    let rows = statement.query_map([last], |row| {
         (0..width).map(|index| row.get(index)).collect()
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

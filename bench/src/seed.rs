@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::dealwright::{Database, Server};
+use crate::dealwright::{self, Database, Server};
 use crate::http::{self, Client};
 use crate::made_up::{self, Surroundings};
 
@@ -71,6 +71,7 @@ impl Seed {
             let known = look_around(&database)?;
             fs::write(&known_file, serde_json::to_string(&known)?)?;
         }
+        migrate(binary, &database)?;
         Ok(Self {
             size,
             known: serde_json::from_str(&fs::read_to_string(&known_file)?)?,
@@ -103,6 +104,17 @@ impl Seed {
         fs::File::open(copy.file())?.sync_all()?;
         Ok(copy)
     }
+}
+
+/// Brings a seed that an older program made up to date.
+fn migrate(binary: &Path, database: &Database) -> Result<(), Failure> {
+    let done = dealwright::command(binary, database)
+        .arg("migrate")
+        .output()?;
+    if !done.status.success() {
+        return Err(String::from_utf8_lossy(&done.stderr).into());
+    }
+    Ok(())
 }
 
 fn fill(binary: &Path, database: &Database, size: u64) -> Result<(), Failure> {

@@ -72,7 +72,7 @@ fn copy() -> String {
         from seed.opportunities o;
 
         insert into cards (id, opportunity, pipeline, stage, rank, entered_stage, created, updated)
-        select printf('d%014d', rowid),
+        select printf('d%014d', row_number() over ()),
                (select printf('o%014d', o.rowid) from seed.opportunities o
                 where o.workspace_id = c.workspace_id and o.id = c.opportunity_id),
                (select printf('p%014d', p.rowid) from seed.pipelines p
