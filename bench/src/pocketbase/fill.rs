@@ -14,7 +14,7 @@ pub(super) fn fill(database: &Path, seed: &Path) -> Result<(), Failure> {
         .to_str()
         .ok_or("the data folder's name is not Unicode")?;
     connection.execute("attach ? as seed", [seed])?;
-    connection.execute_batch(&format!("begin; {} commit; analyze;", copy()))?;
+    connection.execute_batch(&format!("begin; {} commit; analyze main;", copy()))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::{Db, Tx};
+use store::{Db, Engine, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -135,17 +135,28 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &Removal) -> Resul
             "must name a stage of another pipeline: this one is to be deleted",
         ));
     }
-    clear(tx, who, "pipeline_id", id, input)?;
+    clear(tx, who, stages, input)?;
     record::delete::<Pipeline>(tx, who, id)
 }
 
-/// Moves away the cards whose `column` is `id`, or refuses to. The caller has
-/// locked their stages, so that no card enters.
+/// The statement that finds where the cards of stages stand: from the bottom up,
+/// since each goes to the top of where it is moved, and so they keep their order.
+pub(crate) fn cards_in_sql(engine: Engine) -> String {
+    format!(
+        "select c.opportunity_id, c.pipeline_id from cards c
+         join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
+         where c.workspace_id = $1 and c.stage_id {}
+         order by s.position desc, s.id desc, c.rank desc",
+        engine.any(2)
+    )
+}
+
+/// Moves the cards of these stages away, or refuses to. The caller has locked the
+/// stages, so that no card enters.
 pub(crate) fn clear(
     tx: &mut Tx<'_>,
     who: &Caller,
-    column: &str,
-    id: Uuid,
+    stages: Vec<Uuid>,
     input: &Removal,
 ) -> Result<()> {
     let to = input
@@ -158,22 +169,17 @@ pub(crate) fn clear(
         &format!(
             "select o.id from opportunities o
              where o.workspace_id = $1 and o.id in (
-                 select c.opportunity_id from cards c where c.workspace_id = $1 and c.{column} = $2
+                 select c.opportunity_id from cards c where c.workspace_id = $1 and c.stage_id {}
              )
              order by o.id{}",
+            tx.engine().any(2),
             tx.engine().for_update()
         ),
-        &store::params![who.workspace_id, id],
+        &store::params![who.workspace_id, stages.clone()],
     )?;
-    // From the bottom up, each going to the top: they keep their order.
     let cards = tx.query(
-        &format!(
-            "select c.opportunity_id, c.pipeline_id from cards c
-             join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
-             where c.workspace_id = $1 and c.{column} = $2
-             order by s.position desc, s.id desc, c.rank desc"
-        ),
-        &store::params![who.workspace_id, id],
+        &cards_in_sql(tx.engine()),
+        &store::params![who.workspace_id, stages],
         |row| Ok((row.get::<Uuid>(0)?, row.get::<Uuid>(1)?)),
     )?;
     if cards.is_empty() {

@@ -183,7 +183,7 @@ pub fn delete(
             "must name another stage: this one is to be deleted",
         ));
     }
-    pipelines::clear(tx, who, "stage_id", id, input)?;
+    pipelines::clear(tx, who, vec![id], input)?;
     record::delete::<Stage>(tx, who, id)?;
     let rest = ids(tx, who, pipeline_id)?;
     write_order(tx, who, &rest)

@@ -58,7 +58,8 @@ impl Engine {
     /// The statement that lets the planner know how large `table` has become.
     /// For what fills tables faster than PostgreSQL looks at them: it takes a
     /// table for small until it has, and then the wrong index for the right
-    /// one. None on SQLite, whose plans follow from the schema.
+    /// one. None on SQLite, whose plans follow from the schema, and from what the
+    /// migrations say of its keys.
     #[must_use]
     pub fn analyze(self, table: &str) -> Option<String> {
         match self {

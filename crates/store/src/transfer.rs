@@ -19,6 +19,9 @@ use crate::{Db, Engine, Error, Row, Store, Tx, Value, blocking};
 /// How many rows travel together, and how many such parcels may wait.
 const PARCEL: usize = 500;
 const WAITING: usize = 4;
+/// After how many rows of a table its text index learns of them, so that they do not
+/// all wait for the end.
+const LEARNT: u64 = 10_000;
 /// How many values a statement of PostgreSQL is given at most; it takes 65,535.
 const VALUES: usize = 32_000;
 /// The table that each database has for itself: which steps it has been
@@ -517,6 +520,9 @@ impl Table {
             for some in parcel.chunks(at_once) {
                 tx.execute(&self.insert(some.len()), &some.concat())?;
                 done += some.len() as u64;
+            }
+            if done % LEARNT < PARCEL as u64 {
+                tx.index_now()?;
             }
             report(done);
         }

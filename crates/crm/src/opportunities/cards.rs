@@ -445,22 +445,23 @@ fn free_spot(
             position: 0,
         });
     }
-    let around = neighbours("asc", 2, target.position - 1)?;
-    if let [above, below @ ..] = around.as_slice() {
+    let others = db.query_one(OTHERS, &stage, |row| row.get(0))?;
+    if target.position >= others {
+        let last = neighbours("desc", 1, 0)?;
         return Ok(Spot {
-            rank: Rank::between(Some(above), below.first()),
-            position: target.position,
+            rank: Rank::between(last.first(), None),
+            position: others,
         });
     }
-    let last = neighbours("desc", 1, 0)?;
+    let around = neighbours("asc", 2, target.position - 1)?;
     Ok(Spot {
-        rank: Rank::between(last.first(), None),
-        position: db.query_one(OTHERS, &stage, |row| row.get(0))?,
+        rank: Rank::between(around.first(), around.get(1)),
+        position: target.position,
     })
 }
 
 /// How many cards stand in a stage besides that of the opportunity `$3`.
-const OTHERS: &str = "select coalesce(sum(n.cards), 0)
+pub(super) const OTHERS: &str = "select coalesce(sum(n.cards), 0)
             - (select count(*) from cards own
                where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)
      from card_counts n
@@ -597,7 +598,7 @@ pub(crate) fn place(
     let (gone, stays_there): (Vec<_>, bool) = {
         let others = cards
             .iter()
-            .filter(|card| Some(card.id) != moved.map(|card| card.id));
+            .filter(|card| Some(card.pipeline_id) != moved.map(|card| card.pipeline_id));
         match mode {
             Mode::Move => (others.collect(), false),
             Mode::Add => (Vec::new(), false),

@@ -277,7 +277,8 @@ fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u3
         match step() {
             Ok(Some(number)) => applied.push(number),
             Ok(None) => {
-                session.control("rollback")?;
+                // An older program may have left something in the index's queue.
+                session.commit()?;
                 return Ok(applied);
             }
             Err(error) => {

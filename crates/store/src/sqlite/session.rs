@@ -20,7 +20,8 @@ const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
 /// How many pages the log holds before they are put back into the file: more of
 /// them, and a page that many commits change is put back once for all of them;
-/// fewer, and a start after a crash has less to read. 32 MiB.
+/// fewer, and the commit that puts them back takes less long, and a start after a
+/// crash has less to read. 32 MiB.
 const LOG_PAGES: u32 = 8_192;
 
 /// The table of what the text indexes have yet to learn: see

@@ -144,10 +144,9 @@ impl Writer {
 
     /// Runs `first` and those that arrive meanwhile as one transaction.
     ///
-    /// At first without savepoints, which cost more the more there are: the
-    /// text index writes down what it has gathered at each, and SQLite looks
-    /// through what it keeps for all that are open. Only when something would
-    /// have to be undone are all run again, with savepoints.
+    /// At first without savepoints, which cost more the more there are: SQLite
+    /// looks through what it keeps for all that are open. Only when something
+    /// would have to be undone are all run again, with savepoints.
     fn group(&mut self, first: Box<dyn Job>, closing: &mut Vec<oneshot::Sender<()>>) {
         if let Err(error) = self.session.control("begin immediate") {
             self.refuse(first, error, closing);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use store::{Engine, Error, Options, Store, Target};
+use store::{Engine, Error, Options, Store, Target, params};
 
-use crate::{Home, add, count, insert};
+use crate::{Home, MIGRATIONS, add, count, insert};
 
 fn path(home: &Home) -> &std::path::Path {
     match &home.target {
@@ -59,6 +59,68 @@ async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
         .await
         .unwrap();
     assert_eq!(count(&home.store).await, 16);
+}
+
+/// How many notes there are, and how many of them their index knows; it is whole,
+/// and nothing waits for it.
+async fn indexed(store: &Store) -> (i64, i64) {
+    let counts = store.write(|tx| -> Result<_, Error> {
+        tx.execute(
+            "insert into note_index (note_index, rank) values ('integrity-check', 1)",
+            &[],
+        )?;
+        let number = |row: &store::Row<'_>| row.get::<i64>(0);
+        let waiting = tx.query_one("select count(*) from index_queue", &[], number)?;
+        assert_eq!(waiting, 0);
+        let notes = tx.query_one("select count(*) from note", &[], number)?;
+        let known = "select count(*) from note_index where note_index match '\"note\"'";
+        Ok((notes, tx.query_one(known, &[], number)?))
+    });
+    counts.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_text_index_has_no_room_for_is_not_there_either() {
+    let home = Home::with_index(Engine::Sqlite).await;
+    let limit = |pages: &'static str| {
+        home.store.write(move |tx| {
+            let sql = format!("pragma max_page_count = {pages}");
+            tx.query_one(&sql, &[], |row| row.get::<i64>(0))
+        })
+    };
+    limit("40").await.unwrap();
+    let (mut kept, mut refused) = (0, 0);
+    for number in 0..200_i64 {
+        // No two have a part in common but the word that is counted by.
+        let doc = format!("note {:x}", (number as u128 + 7).pow(15));
+        let wrote = home.store.write(move |tx| {
+            tx.execute(
+                "insert into note values ($1, $2)",
+                &params![number, doc.repeat(20)],
+            )
+        });
+        match wrote.await {
+            Ok(_) => kept += 1,
+            Err(Error::Full) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(kept > 0 && refused > 0, "{kept} kept, {refused} refused");
+    limit("1000000").await.unwrap();
+    assert_eq!(indexed(&home.store).await, (kept, kept));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_program_leaves_in_the_queue_is_learned_at_the_next_start() {
+    let home = Home::with_index(Engine::Sqlite).await;
+    home.store.migrate(&MIGRATIONS).await.unwrap();
+    let other = rusqlite::Connection::open(path(&home)).unwrap();
+    other
+        .execute("insert into note values (1, 'a note of its own')", [])
+        .unwrap();
+    let none: Vec<u32> = Vec::new();
+    assert_eq!(home.store.migrate(&MIGRATIONS).await.unwrap(), none);
+    assert_eq!(indexed(&home.store).await, (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

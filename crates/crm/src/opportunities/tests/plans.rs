@@ -6,6 +6,7 @@ use store::{Engine, Value};
 
 use super::super::*;
 use crate::caller::Ids;
+use crate::pipelines;
 use crate::rank::Rank;
 use crate::testing::{World, at, given, pipeline};
 
@@ -178,14 +179,13 @@ fn assert_through(
     for index in indexes {
         assert!(plan.contains(index), "{what} not through {index}:\n{plan}");
     }
-    for table in ["opportunit", "card", "t", "c", "s", "u", "above"] {
-        // On SQLite the whole of a workspace is as bad as the whole table.
-        for scan in [
-            "SCAN {}",
-            "SEARCH {} USING INDEX sqlite_autoindex_{}_1 (workspace_id=?)",
-        ] {
-            let scan = scan.replace("{}", table);
-            assert!(!plan.lines().any(|step| step == scan), "{what}:\n{plan}");
+    if db.engine() == Engine::Sqlite {
+        for step in plan.lines() {
+            let table = step.starts_with("SCAN ") && !step.contains("VIRTUAL TABLE");
+            // The whole of a workspace is as bad, but for a page that is read in
+            // the order of its records.
+            let workspace = step.ends_with("(workspace_id=?)") && !step.starts_with("SEARCH t ");
+            assert!(!table && !workspace, "{what}: {step}:\n{plan}");
         }
     }
     for table in [
@@ -258,9 +258,14 @@ on_both_engines! {
     async fn a_rank_is_found_beside_its_neighbours(world) {
         fill(&world).await;
         world.read(|db, desk| {
-            let card = middle(db, &desk.who)?[0];
+            let own = middle(db, &desk.who)?[0];
+            let stage = store::params![desk.who.workspace_id, desk.lead(), own];
+            assert_through(db, "others", cards::OTHERS, &stage, [
+                &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
+                &["cards_pkey"],
+            ])?;
             for (order, limit, offset) in [("asc", 1, 0), ("asc", 2, 5), ("desc", 1, 0)] {
-                let params = store::params![desk.who.workspace_id, desk.lead(), card, limit, offset];
+                let params = store::params![desk.who.workspace_id, desk.lead(), own, limit, offset];
                 let sql = cards::neighbours_sql(order);
                 assert_through(db, order, &sql, &params, [
                     &["cards_by_stage (workspace_id=? AND stage_id=?)"],
@@ -268,6 +273,43 @@ on_both_engines! {
                 ])?;
                 let plan = plan(db, &sql, &params)?;
                 assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
+            }
+            Ok(())
+        }).await.unwrap();
+    }
+
+    async fn the_cards_of_a_stage_that_goes_are_found_by_an_index(world) {
+        fill(&world).await;
+        world.read(|db, desk| {
+            let stages = store::params![desk.who.workspace_id, vec![desk.lead()]];
+            assert_through(db, "its cards", &pipelines::cards_in_sql(db.engine()), &stages, [
+                &["cards_by_stage (workspace_id=? AND stage_id=?)"],
+                &["cards_by_stage"],
+            ])?;
+            // Whether one is left is asked by no statement, and told by no plan of
+            // SQLite's but what its program opens.
+            if db.engine() == Engine::Sqlite {
+                let opens = |table: &str, index: &str, deleted: &str| -> Result<bool> {
+                    let root: i64 = db.query_one(
+                        "select rootpage from sqlite_schema where tbl_name = $1 and name = $2",
+                        &store::params![table, index],
+                        |row| row.get(0),
+                    )?;
+                    let opened = db.query(
+                        &format!("explain delete from {deleted} where workspace_id = x'00' and id = x'00'"),
+                        &[],
+                        |row| Ok((row.get::<String>(1)?, row.get::<i64>(3)?)),
+                    )?;
+                    Ok(opened.contains(&("OpenRead".to_owned(), root)))
+                };
+                for (table, index, deleted) in [
+                    ("cards", "cards_by_pipeline", "stages"),
+                    ("opportunity_contacts", "opportunity_contacts_by_contact", "contacts"),
+                    ("opportunity_users", "opportunity_users_by_user", "members"),
+                    ("employments", "employments_by_company", "companies"),
+                ] {
+                    assert!(opens(table, index, deleted)?, "{index} of {table}");
+                }
             }
             Ok(())
         }).await.unwrap();
