@@ -20,6 +20,7 @@ mod logs;
 mod metrics;
 mod opportunities;
 mod overload;
+mod pages;
 mod paging;
 mod people;
 mod pipelines;

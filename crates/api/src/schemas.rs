@@ -1,8 +1,12 @@
 //! JSON Schemas as the surfaces need them.
 
+use std::collections::HashMap;
+
 use schemars::SchemaGenerator;
 use schemars::generate::{Contract, SchemaSettings};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::operation::words;
 
 /// Makes schemas that refer to no other: of what is read, or of what is
 /// answered.
@@ -13,6 +17,138 @@ pub(crate) fn self_contained(contract: Contract) -> SchemaGenerator {
             settings.contract = contract;
         })
         .into_generator()
+}
+
+/// Schemas that refer to each other by their names, gathered for a document that
+/// has them all in one place.
+pub(crate) struct Definitions {
+    generator: SchemaGenerator,
+    named: Map<String, Value>,
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.contract = Contract::Serialize;
+        });
+        Self {
+            generator: settings.into_generator(),
+            named: Map::new(),
+        }
+    }
+}
+
+impl Definitions {
+    /// What makes the schemas of answers.
+    pub(crate) fn generator(&mut self) -> &mut SchemaGenerator {
+        &mut self.generator
+    }
+
+    /// Adds a schema under a name that no other has, and refers to it.
+    pub(crate) fn put(&mut self, name: String, schema: Value) -> Value {
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let taken = self.generator.definitions().contains_key(&name);
+        let others = self.named.get(&name).filter(|other| **other != schema);
+        assert!(!taken && others.is_none(), "two schemas are called {name}");
+        self.named.insert(name, schema);
+        reference
+    }
+
+    /// The schema that a reference leads to, and its name.
+    pub(crate) fn find<'a>(&'a self, reference: &'a str) -> Option<(&'a str, &'a Value)> {
+        let name = name_of(reference);
+        let definitions = self.generator.definitions();
+        let schema = self.named.get(name).or_else(|| definitions.get(name));
+        schema.map(|schema| (name, schema))
+    }
+
+    /// All of them, each referred to also where it stands whole in another or in
+    /// `document`.
+    pub(crate) fn into_components(mut self, document: &mut Value) -> Value {
+        let mut all = self.generator.take_definitions(true);
+        all.append(&mut self.named);
+        let names: HashMap<_, _> = all
+            .iter()
+            .filter_map(|(name, schema)| Some((meaning(schema)?, name.clone())))
+            .collect();
+        share(document, &names);
+        for schema in all.values_mut() {
+            share_parts(schema, &names);
+        }
+        let mut all = Value::Object(all);
+        forget_sizes(&mut all);
+        all
+    }
+}
+
+/// What a schema with a structure of its own says, but for the words about it;
+/// none if it is as simple as a text.
+fn meaning(schema: &Value) -> Option<String> {
+    let mut schema = schema.as_object()?.clone();
+    for words in ["description", "examples"] {
+        schema.remove(words);
+    }
+    let has_structure = ["enum", "properties"]
+        .iter()
+        .any(|part| schema.contains_key(*part));
+    has_structure.then(|| Value::Object(schema).to_string())
+}
+
+/// Refers by name to what stands here.
+fn share(schema: &mut Value, names: &HashMap<String, String>) {
+    let Some(name) = meaning(schema).and_then(|meaning| names.get(&meaning)) else {
+        return share_parts(schema, names);
+    };
+    let mut reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+    for words in ["description", "examples"] {
+        if let Some(words_here) = schema.get_mut(words) {
+            reference[words] = words_here.take();
+        }
+    }
+    *schema = reference;
+}
+
+fn share_parts(schema: &mut Value, names: &HashMap<String, String>) {
+    match schema {
+        Value::Object(parts) => parts.values_mut().for_each(|part| share(part, names)),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| share(part, names)),
+        _ => {}
+    }
+}
+
+/// The name of what is referred to.
+pub(crate) fn name_of(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or_default()
+}
+
+/// Takes away the formats that only Rust knows, such as `uint`.
+fn forget_sizes(schema: &mut Value) {
+    match schema {
+        Value::Object(parts) => {
+            let unsigned = |format: &Value| {
+                format
+                    .as_str()
+                    .is_some_and(|format| format.starts_with("uint"))
+            };
+            if parts.get("format").is_some_and(unsigned) {
+                parts.remove("format");
+            }
+            parts.values_mut().for_each(forget_sizes);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(forget_sizes),
+        _ => {}
+    }
+}
+
+/// A segment of a path as a heading: `work-orders` as `Work orders`.
+pub(crate) fn label(segment: &str) -> String {
+    let words = words(segment);
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => words,
+    }
 }
 
 /// What a field takes, in a word: of a string its format where it has one, of
@@ -136,9 +272,27 @@ fn span(least: Option<&Value>, most: Option<&Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn what_a_definition_says_is_referred_to_with_the_words_of_its_place() {
+        let mut definitions = Definitions::default();
+        let role =
+            json!({ "type": "string", "enum": ["a", "b"], "description": "What one may do." });
+        let body = json!({ "properties": { "role": role } });
+        definitions.put("Role".to_owned(), role);
+        definitions.put("Body".to_owned(), body);
+        let mut document =
+            json!([{ "type": "string", "enum": ["a", "b"], "description": "Here." }]);
+        let components = definitions.into_components(&mut document);
+        let reference = "#/components/schemas/Role";
+        assert_eq!(
+            document,
+            json!([{ "$ref": reference, "description": "Here." }])
+        );
+        assert_eq!(components["Role"]["enum"], json!(["a", "b"]));
+        assert_eq!(components["Body"]["properties"]["role"]["$ref"], reference);
+    }
 
     #[test]
     fn a_schema_in_words_says_all_that_is_valid() {

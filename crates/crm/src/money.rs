@@ -14,6 +14,9 @@ use crate::input::{Flaw, FromJson, kind_of};
 /// Units of the last decimal kept in one whole.
 pub const SCALE: i64 = 10_000;
 
+/// The largest whole number that there is room for.
+const WHOLE: i64 = i64::MAX / SCALE;
+
 /// An exact number in ten-thousandths: money or a quantity.
 ///
 /// What is given with more decimals is rounded half away from zero, as a
@@ -49,7 +52,8 @@ impl Amount {
         let number = Decimal::from_str_exact(text)
             .or_else(|_| text.parse())
             .or_else(|_| Decimal::from_scientific(text))
-            .ok()?;
+            .ok()
+            .or_else(|| is_negligible(text).then_some(Decimal::ZERO))?;
         number
             .checked_mul(Decimal::from(SCALE))?
             .round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
@@ -118,6 +122,12 @@ impl Currency {
     }
 }
 
+/// True for a number that rounds to nothing, however small it is: a decimal has
+/// no room for the exponents of the smallest.
+fn is_negligible(text: &str) -> bool {
+    text.parse().is_ok_and(|number: f64| number.abs() < 1e-9)
+}
+
 /// Writes ten-thousandths as a decimal number without needless zeros.
 fn format_units(units: i128, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
     let scale = u128::from(SCALE.unsigned_abs());
@@ -170,7 +180,7 @@ impl FromJson for Amount {
         match value {
             Value::Number(number) => Self::parse(&number.to_string())
                 .map(Some)
-                .ok_or_else(|| Flaw::new("must be a number below 900 trillion")),
+                .ok_or_else(|| Flaw::new(format!("must be a number from -{WHOLE} to {WHOLE}"))),
             other => Err(Flaw::new(format!(
                 "must be a number, not {}",
                 kind_of(other)
@@ -225,12 +235,12 @@ macro_rules! schema {
     };
 }
 
-schema!(Amount, { "type": "number" });
-schema!(Total, { "type": "number" });
-schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100 });
-schema!(Currency, {
-    "type": "string", "pattern": "^[A-Za-z]{3}$", "minLength": 3, "maxLength": 3
+schema!(Amount, {
+    "type": "number", "minimum": -WHOLE, "maximum": WHOLE, "examples": [17470]
 });
+schema!(Total, { "type": "number", "examples": [17470] });
+schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100, "examples": [60] });
+schema!(Currency, { "type": "string", "format": "currency-code", "examples": ["AUD"] });
 
 impl store::FromColumn for Amount {
     const EXPECTS: &'static str = "ten-thousandths";
@@ -300,6 +310,8 @@ mod tests {
             ("1.99995", "2"),
             ("1e3", "1000"),
             ("1.5E-3", "0.0015"),
+            ("3.7811e-262", "0"),
+            ("-1.23456789e-25", "0"),
             ("922337203685477.5807", "922337203685477.5807"),
             ("-922337203685477.5808", "-922337203685477.5808"),
         ] {

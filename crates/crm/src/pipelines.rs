@@ -30,10 +30,11 @@ crate::record! {
     }
     write {
         /// What it is called.
-        solid name: Name,
+        solid name: Name = "Sales",
         /// What it is for.
-        patch description: Notes,
+        patch description: Notes = "New business",
         /// Its place among the pipelines, counted from 0; the last by default.
+        /// Clamped to a million.
         plain position: i64,
         /// True for the one that is shown first; there is at most one.
         plain is_default: bool,
@@ -78,6 +79,7 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<PipelineFields>) -> Resu
     let New(mut fields) = input;
     lock_order(tx, who)?;
     fields.is_default.get_or_insert(false);
+    fields.position = fields.position.map(clamped);
     if fields.position.is_none() {
         fields.position = Some(tx.query_one(
             "select coalesce(max(position) + 1, 0) from pipelines where workspace_id = $1",
@@ -93,7 +95,13 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, input: New<PipelineFields>) -> Resu
 }
 
 /// Changes the fields that are given.
-pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -> Result<Pipeline> {
+pub fn update(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    id: Uuid,
+    mut fields: PipelineFields,
+) -> Result<Pipeline> {
+    fields.position = fields.position.map(clamped);
     if fields.is_default == Some(true) {
         lock_order(tx, who)?;
     }
@@ -107,6 +115,11 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: PipelineFields) -
     }
     record::update::<Pipeline>(tx, who, id, &changes, [])?;
     Ok(pipeline)
+}
+
+/// A place as it is kept: whatever is asked for, there is room behind it.
+fn clamped(position: i64) -> i64 {
+    position.clamp(0, 1_000_000)
 }
 
 /// Lets nobody else say, until the end of the transaction, which pipeline is
@@ -213,6 +226,7 @@ pub struct Summary {
     /// The pipeline.
     pub pipeline_id: Uuid,
     /// Its name.
+    #[schemars(example = &"Sales")]
     pub name: Name,
     /// Its stages in their order.
     pub stages: Vec<StageSummary>,
@@ -226,6 +240,7 @@ pub struct StageSummary {
     /// The stage.
     pub stage_id: Uuid,
     /// Its name.
+    #[schemars(example = &"Qualified")]
     pub name: Name,
     /// Its place in the pipeline.
     pub position: i64,
@@ -354,6 +369,15 @@ mod tests {
             assert_eq!(default_ones(tx, desk)?, [desk.pipeline]);
             let theirs = list(tx, &desk.stranger, PageRequest::default())?.items;
             assert!(theirs[0].is_default && theirs.len() == 1);
+        }
+
+        fn behind_the_last_place_there_is_room(tx, desk) {
+            let named = |name: &str, position: i64| given(json!({ "name": name, "position": position }));
+            let far = create(tx, &desk.who, named("Far", i64::MAX))?;
+            let fields = given(json!({ "position": i64::MIN }));
+            assert_eq!(update(tx, &desk.who, desk.pipeline, fields)?.position, 0);
+            let next = create(tx, &desk.who, given(json!({ "name": "Next" })))?;
+            assert_eq!((far.position, next.position), (1_000_000, 1_000_001));
         }
 
         fn one_pipeline_is_shown_with_its_stages_in_their_order(tx, desk) {

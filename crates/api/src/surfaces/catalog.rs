@@ -3,11 +3,11 @@
 
 use crm::time::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{PREFIXES, reference};
-use crate::operation::{Operation, words};
-use crate::schemas::kind;
+use crate::operation::Operation;
+use crate::schemas::{kind, label};
 
 #[derive(Serialize)]
 struct Catalog {
@@ -82,19 +82,23 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         kind: "uuid".to_owned(),
         required: true,
         description: id.description(),
-        schema: json!({ "type": "string", "format": "uuid", "description": id.description() }),
+        schema: id.schema(),
     });
     let place = match operation.reads_query() {
         true => "query",
         false => "body",
     };
-    let fields = operation.fields.iter().map(|field| Parameter {
-        name: field.name,
-        place,
-        kind: kind(field.schema.as_value()),
-        required: field.required,
-        description: field.description.clone(),
-        schema: field.described_schema(),
+    let fields = operation.fields.iter().map(|field| {
+        let schema = field.described_schema();
+        let description = schema.get("description").and_then(Value::as_str);
+        Parameter {
+            name: field.name,
+            place,
+            kind: kind(field.schema.as_value()),
+            required: field.required,
+            description: description.unwrap_or_default().to_owned(),
+            schema,
+        }
     });
     Endpoint {
         method: operation.method.to_string(),
@@ -106,15 +110,5 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         description: operation.description,
         tool_name: operation.tool,
         doc_url: format!("{public_url}{}", reference::path(operation)),
-    }
-}
-
-/// `work-orders` as a heading: `Work orders`.
-fn label(id: &str) -> String {
-    let words = words(id);
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => words,
     }
 }
