@@ -6,6 +6,7 @@
 //! below this one.
 
 mod auth;
+mod calls;
 mod credits;
 mod envelope;
 mod error;

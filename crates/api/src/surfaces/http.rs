@@ -3,16 +3,15 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
 use crm::time::Timestamp;
-use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
+use crm::{Error, MIGRATIONS};
 use futures_util::FutureExt as _;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -21,17 +20,15 @@ use uuid::Uuid;
 
 use super::routes::{Endpoint, Found, Routes};
 use super::{body, catalog, reference};
-use crate::auth::{self, Authenticator};
-use crate::credits::Meter;
-use crate::envelope::Meta;
+use crate::auth;
+use crate::calls::{Asked, Called, Calls, Finished, Guest};
 use crate::error::ApiError;
 use crate::metrics::{Metrics, MetricsAccess, method_label};
-use crate::once::{IDEMPOTENCY_KEY, Once};
-use crate::operation::{Call, Done, Operation};
+use crate::once::IDEMPOTENCY_KEY;
+use crate::operation::Operation;
 use crate::operations;
-use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::rate_limits::{RateLimit, Standing};
 use crate::spans;
-use crate::turns::Turns;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -60,10 +57,6 @@ const PRECAUTIONS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// How long a request waits for an equal one that is at work: as long as it
-/// would for a lock in the database.
-const TURN: Duration = Duration::from_secs(10);
-
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -86,17 +79,12 @@ pub struct Service {
     store: Store,
     operations: Vec<Operation>,
     routes: Routes,
-    keys: Authenticator,
-    meter: Meter,
-    enforce_credits: bool,
-    rate_limits: Option<RateLimits>,
-    turns: Turns,
+    calls: Calls,
     /// One permit for each request that may be at work.
     places: Semaphore,
     max_requests: usize,
     metrics: Metrics,
     metrics_access: MetricsAccess,
-    ids: Ids,
     catalog: Vec<u8>,
 }
 
@@ -119,12 +107,18 @@ impl Answered {
     fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, body)
     }
+}
 
-    fn with_data(status: StatusCode, body: Option<Vec<u8>>) -> Self {
+impl From<Finished> for Answered {
+    fn from(finished: Finished) -> Self {
+        let replayed = finished.replayed;
         Self {
-            status,
-            headers: Vec::new(),
-            body: body.map(|body| (JSON, body)),
+            status: finished.status,
+            headers: replayed
+                .then(|| ("idempotent-replayed", "true".to_owned()))
+                .into_iter()
+                .collect(),
+            body: finished.body.map(|body| (JSON, body)),
         }
     }
 }
@@ -145,16 +139,16 @@ impl Service {
         let operations = operations::all();
         Arc::new(Self {
             routes: Routes::new(&operations),
-            keys: Authenticator::new(store.clone()),
-            meter: Meter::new(store.clone(), options.monthly_credits),
-            enforce_credits: options.enforce_credits,
-            rate_limits: options.rate_limit.map(RateLimits::new),
-            turns: Turns::new(TURN),
+            calls: Calls::new(
+                store.clone(),
+                options.monthly_credits,
+                options.enforce_credits,
+                options.rate_limit,
+            ),
             places: Semaphore::new(options.max_requests),
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
-            ids: Ids::default(),
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
             store,
@@ -177,22 +171,7 @@ impl Service {
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub async fn flush(&self) -> crm::Result<()> {
-        if let Some(limits) = &self.rate_limits {
-            limits.forget_full();
-        }
-        self.meter.flush().await?;
-        self.keys.flush().await?;
-        let now = Timestamp::now();
-        let expired = self
-            .store
-            .read(move |db| idempotency::any_expired(db, now))
-            .await?;
-        if expired {
-            self.store
-                .write(move |tx| idempotency::forget_expired(tx, now))
-                .await?;
-        }
-        Ok(())
+        self.calls.flush().await
     }
 
     /// The answer, and the route for the log.
@@ -272,29 +251,13 @@ impl Service {
         body: &mut Body,
         request_id: &str,
     ) -> Result<Answered, ApiError> {
-        let now = Timestamp::now();
-        let key = self.keys.authenticate(&head.headers, now).await?;
-        let standing = match &self.rate_limits {
-            Some(limits) => Some(limits.take(key.key_id)?),
-            None => None,
-        };
-        let key_id = key.key_id;
-        let who = Caller {
-            workspace_id: key.workspace_id,
-            actor: Actor {
-                kind: ActorKind::ApiKey,
-                id: Some(key_id),
-                name: key.name,
-            },
-            scopes: key.scopes,
-            request_id: Some(request_id.to_owned()),
-            now,
-            ids: self.ids.clone(),
-        };
+        let key = auth::bearer(&head.headers)?;
+        let guest = self.calls.admit(key, request_id).await?;
+        let standing = self.calls.pace(&guest)?;
         let mut answered = self
-            .run(operation, ids, head, body, key_id, who)
+            .run(operation, ids, head, body, guest)
             .await
-            .unwrap_or_else(|error| refuse(error, request_id));
+            .map_or_else(|error| refuse(error, request_id), Answered::from);
         let fields = standing.into_iter().flat_map(Standing::headers);
         answered.headers.extend(fields);
         Ok(answered)
@@ -307,27 +270,16 @@ impl Service {
         ids: &[&str],
         head: &Parts,
         body: &mut Body,
-        key_id: Uuid,
-        who: Caller,
-    ) -> Result<Answered, ApiError> {
-        let missing = operation.missing_scopes(who.scopes);
-        if !missing.is_empty() {
-            return Err(ApiError::insufficient_scope(&missing));
-        }
-        let workspace_id = who.workspace_id;
-        let remaining = self.meter.remaining(workspace_id, who.now).await;
-        let remaining = remaining.map_err(|error| ApiError::of(&error))?;
-        let cost = operation.cost;
-        let idempotency_key = match operation.method {
+        guest: Guest<'_>,
+    ) -> Result<Finished, ApiError> {
+        let called = match operation.method {
             Method::POST => head.headers.get(IDEMPOTENCY_KEY),
             _ => None,
         };
-        // With such a key it may have been paid for already.
-        if self.enforce_credits && remaining < cost && idempotency_key.is_none() {
-            let error = Error::InsufficientCredits { cost, remaining };
-            return Err(ApiError::of(&error));
-        }
-
+        let permit = self
+            .calls
+            .permit(operation, &guest, called.is_some())
+            .await?;
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
         let query = query.map(|(name, value)| (name.into_owned(), value.into_owned()));
         let (mut fields, unread) = match operation.reads_query() {
@@ -342,77 +294,19 @@ impl Service {
             }
         };
         let path = operation.read_path(ids.iter().copied(), fields.problems());
-        let called = idempotency_key.map(|value| Key::read(value.as_bytes()));
-        let _turn = match &called {
-            Some(Ok(called)) => Some(self.turns.take(key_id, called.clone()).await?),
-            _ => None,
-        };
-        let once = match called {
-            None => None,
-            Some(Ok(called)) => {
-                let asked = (operation.path, &path, fields.given());
-                let api_key = auth::bearer(&head.headers)?;
-                Some(Once {
-                    request: Request::new(called, key_id, api_key, &asked),
-                    cost,
-                    remaining,
-                    enforced: self.enforce_credits,
-                    unread: unread.clone(),
-                })
-            }
-            Some(Err(flaw)) => {
-                fields.problems().invalid("Idempotency-Key", flaw.message);
-                None
-            }
-        };
-        let call = Call {
-            store: self.store.clone(),
-            who,
+        let asked = Asked {
             path,
             fields,
-            once,
+            unread,
+            called: called.map(|key| Called {
+                place: "Idempotency-Key",
+                key: key.as_bytes(),
+            }),
         };
-        let done = operation.run(call).await;
-        if operation.changes_keys() {
-            self.keys.forget();
-        }
-        let done = done.map_err(|error| operation.explain(&error))?;
-        self.settle(done, workspace_id, cost, &unread)
-    }
-
-    /// Charges a call that ended well, unless it was answered before, and
-    /// completes its answer.
-    fn settle(
-        &self,
-        done: Done,
-        workspace_id: Uuid,
-        cost: i64,
-        unread: &[String],
-    ) -> Result<Answered, ApiError> {
-        match done {
-            Done::Fresh(reply) => {
-                let left = self.meter.charge(workspace_id, cost);
-                let meta = Meta::new(left, &reply.unknown, unread);
-                let status = reply.status;
-                let body = reply
-                    .into_body(&meta)
-                    .transpose()
-                    .map_err(|error| ApiError::internal(error.to_string()))?;
-                Ok(Answered::with_data(status, body))
-            }
-            Done::Kept(Outcome { answer, replayed }) => {
-                let status = StatusCode::from_u16(answer.status)
-                    .map_err(|error| ApiError::internal(error.to_string()))?;
-                let mut answered = Answered::with_data(status, answer.body);
-                if replayed {
-                    let header = ("idempotent-replayed", "true".to_owned());
-                    answered.headers.push(header);
-                } else {
-                    self.meter.charge(workspace_id, cost);
-                }
-                Ok(answered)
-            }
-        }
+        let explain = |error: &Error| operation.explain(error);
+        self.calls
+            .run(operation, guest, permit, asked, explain)
+            .await
     }
 
     async fn readiness(&self) -> Answered {
