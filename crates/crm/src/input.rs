@@ -561,6 +561,12 @@ impl<T: FromJson> FromJson for Vec<T> {
 pub fn object_schema<I: Input>(generator: &mut SchemaGenerator) -> Schema {
     let mut fields = Vec::new();
     I::describe(generator, &mut fields);
+    schema_of(&fields)
+}
+
+/// The JSON Schema of an object with these fields. Others may be sent too: they
+/// are ignored and named.
+pub fn schema_of(fields: &[FieldDescription]) -> Schema {
     let required: Vec<_> = fields
         .iter()
         .filter(|field| field.required)

@@ -3,7 +3,7 @@
 
 use crm::time::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{PREFIXES, reference};
 use crate::operation::{Operation, words};
@@ -82,7 +82,7 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         kind: "uuid".to_owned(),
         required: true,
         description: id.description(),
-        schema: json!({ "type": "string", "format": "uuid", "description": id.description() }),
+        schema: id.schema(),
     });
     let place = match operation.reads_query() {
         true => "query",

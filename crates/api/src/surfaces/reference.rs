@@ -86,7 +86,7 @@ fn parameters(page: &mut String, operation: &Operation) {
 }
 
 fn answer(page: &mut String, operation: &Operation) {
-    let Some(schema) = operation.answer_schema(&mut self_contained(Contract::Serialize)) else {
+    let Some(schema) = operation.data_schema(&mut self_contained(Contract::Serialize)) else {
         return;
     };
     let (schema, of_a_list) = match schema.get("items") {
