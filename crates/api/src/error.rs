@@ -5,12 +5,14 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use crm::error::Problems;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::rate_limits::{RateLimit, Standing};
 
-/// An error, as it is answered.
-#[derive(Debug, Serialize)]
+/// What went wrong, instead of an answer.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ApiError {
     /// What kind it is, for programs.
     pub(crate) code: &'static str,
@@ -22,6 +24,7 @@ pub(crate) struct ApiError {
     pub(crate) hint: String,
     /// The HTTP status.
     #[serde(serialize_with = "as_number")]
+    #[schemars(with = "u16")]
     pub(crate) status: StatusCode,
     /// What goes with it beside the body.
     #[serde(skip)]
@@ -220,7 +223,7 @@ impl ApiError {
     /// What a domain error says on the wire.
     pub(crate) fn of(error: &crm::Error) -> Self {
         match error {
-            crm::Error::Input(problems) => Self::input(problems),
+            crm::Error::Input(problems) => Self::input(problems, "in the request body"),
             crm::Error::NotFound { what, .. } => Self::new(
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND",
@@ -258,7 +261,8 @@ impl ApiError {
         }
     }
 
-    fn input(problems: &Problems) -> Self {
+    /// What is wrong with an input, whose fields are sent in this `place`.
+    pub(crate) fn input(problems: &Problems, place: &str) -> Self {
         let code = match problems.missing.is_empty() {
             true => "VALIDATION_ERROR",
             false => "MISSING_FIELDS",
@@ -270,7 +274,7 @@ impl ApiError {
                 .iter()
                 .map(|name| format!("'{name}'"))
                 .collect();
-            fixes.push(format!("Include {} in the request body.", names.join(", ")));
+            fixes.push(format!("Include {} {place}.", names.join(", ")));
         }
         fixes.extend(problems.invalid.iter().map(|problem| {
             problem
@@ -313,6 +317,18 @@ impl ApiError {
         }
     }
 
+    /// The error as the caller is told it. What lies behind one of the server's own
+    /// is for the log; the caller gets the id by which the operator finds it there.
+    pub(crate) fn told(mut self, request_id: &str) -> Self {
+        if let Some(cause) = &self.aside.cause {
+            tracing::error!(request_id, cause, "a call failed");
+        }
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            self.hint = format!("The request id is {request_id}.");
+        }
+        self
+    }
+
     /// The whole body.
     pub(crate) fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
@@ -320,6 +336,18 @@ impl ApiError {
             error: &'a ApiError,
         }
         serde_json::to_vec(&Envelope { error: self }).expect("texts and a number are always JSON")
+    }
+
+    /// The error for a client that sees no headers: with the seconds after which
+    /// to try again, if it is worth that, in `retry_after`.
+    pub(crate) fn value(&self) -> Value {
+        let mut value = serde_json::to_value(self).expect("texts and a number are always JSON");
+        let mut headers = self.aside.headers.iter();
+        let after = headers.find(|(name, _)| *name == "retry-after");
+        if let Some(seconds) = after.and_then(|(_, after)| after.parse::<u64>().ok()) {
+            value["retry_after"] = seconds.into();
+        }
+        value
     }
 }
 
@@ -342,7 +370,7 @@ mod tests {
         let mut problems = Problems::default();
         problems.invalid("value", "must be a number");
         assert_eq!(
-            ApiError::input(&problems).fix,
+            ApiError::input(&problems, "in the arguments").fix,
             "Correct 'value': it must be a number."
         );
         let mut problems = Problems::default();

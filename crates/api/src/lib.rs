@@ -24,3 +24,4 @@ pub use metrics::MetricsAccess;
 pub use rate_limits::RateLimit;
 pub use surfaces::PREFIXES;
 pub use surfaces::http::{Connection, Options, Service};
+pub use surfaces::mcp::{Identity, StdioError};

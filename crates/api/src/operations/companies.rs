@@ -89,6 +89,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .write(|tx, who, [], input: BulkCreate| companies::bulk_create(tx, who, input)),
         Operation::post("/companies/bulk-delete", "bulk_delete_companies")
             .scopes(&["companies:delete"])
+            .overwrites()
             .about(
                 "Delete up to 100 companies",
                 "As deleting each of them; an id that names none is in `failed`. It can't be \

@@ -114,6 +114,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .write(|tx, who, [], input: BulkCreate| contacts::bulk_create(tx, who, input)),
         Operation::post("/contacts/bulk-delete", "bulk_delete_contacts")
             .scopes(&["contacts:delete"])
+            .overwrites()
             .about(
                 "Delete up to 100 contacts",
                 "As deleting each of them; an id that names none is in `failed`. It can't be \

@@ -77,6 +77,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .read(|db, who, [], input: Search| opportunities::search(db, who, &input)),
         Operation::post("/opportunities/:id/move", "move_opportunity")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Move an opportunity to a stage",
                 "Afterwards it has exactly one card, there: cards in other pipelines go. A stage \
@@ -88,6 +89,7 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         Operation::post("/opportunities/:id/add-card", "add_opportunity_card")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Add an opportunity to a pipeline",
                 "Its cards in other pipelines stay; a card that it has in this pipeline already \
@@ -174,6 +176,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .write(|tx, who, [], input: BulkCreate| opportunities::bulk_create(tx, who, input)),
         Operation::post("/opportunities/bulk-delete", "bulk_delete_opportunities")
             .scopes(&["opportunities:delete"])
+            .overwrites()
             .about(
                 "Delete up to 100 opportunities",
                 "As deleting each of them; an id that names none is in `failed`. It can't be \
@@ -185,6 +188,7 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         Operation::post("/opportunities/bulk-move", "bulk_move_opportunities")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Move up to 100 opportunities to a stage",
                 "As moving each of them; an id that names none is in `failed`. Set \

@@ -119,6 +119,7 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         Operation::post("/pipelines/:id/stages/reorder", "reorder_pipeline_stages")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Reorder a pipeline's stages",
                 "`stage_ids` names every stage of the pipeline exactly once, in the new order; \

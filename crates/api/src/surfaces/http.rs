@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::mcp::{Door, Tools};
 use super::routes::{Endpoint, Found, Routes};
 use super::{body, catalog, reference};
 use crate::auth;
@@ -86,17 +87,20 @@ pub struct Service {
     metrics: Metrics,
     metrics_access: MetricsAccess,
     catalog: Vec<u8>,
+    mcp: Door,
+    /// Made when the first agent asks.
+    tools: OnceLock<Arc<Tools>>,
 }
 
 /// A response that is complete but for its request id.
-struct Answered {
+pub(crate) struct Answered {
     status: StatusCode,
-    headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     body: Option<(HeaderValue, Vec<u8>)>,
 }
 
 impl Answered {
-    fn new(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Self {
+    pub(crate) fn new(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -104,8 +108,16 @@ impl Answered {
         }
     }
 
-    fn json(status: StatusCode, body: Vec<u8>) -> Self {
+    pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, body)
+    }
+
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 }
 
@@ -150,9 +162,29 @@ impl Service {
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
             catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
+            mcp: Door::new(&options.public_url),
+            tools: OnceLock::new(),
             operations,
             store,
         })
+    }
+
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The operations as tools for callers with a key.
+    pub(crate) fn tools(&self) -> &Arc<Tools> {
+        self.tools
+            .get_or_init(|| Arc::new(Tools::new(&self.operations, true)))
     }
 
     /// A client at this address has connected.
@@ -176,7 +208,7 @@ impl Service {
 
     /// The answer, and the route for the log.
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         head: &Parts,
         body: &mut Body,
         request_id: &str,
@@ -218,6 +250,11 @@ impl Service {
                 let page = reference::render(&self.operations[index]);
                 Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
             }
+            Endpoint::Mcp => self
+                .mcp
+                .answer(self, head, body, request_id)
+                .await
+                .unwrap_or_else(|error| refuse(error, request_id)),
             Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
             Endpoint::Health => state(StatusCode::OK, "ok"),
             Endpoint::Ready => self.readiness().await,
@@ -235,6 +272,7 @@ impl Service {
         match endpoint {
             Endpoint::Operation(index) => self.operations[index].path,
             Endpoint::Reference(_) => "/docs",
+            Endpoint::Mcp => "/mcp",
             Endpoint::Catalog => "/api-index.json",
             Endpoint::Health => "/healthz",
             Endpoint::Ready => "/readyz",
@@ -324,16 +362,8 @@ impl Service {
     }
 }
 
-/// An error as it is answered. What lies behind one of the server's own is for
-/// the log; the caller gets the id by which the operator finds it there.
-fn refuse(mut error: ApiError, request_id: &str) -> Answered {
-    if let Some(cause) = &error.aside.cause {
-        tracing::error!(request_id, cause, "a call failed");
-    }
-    if error.status == StatusCode::INTERNAL_SERVER_ERROR {
-        error.hint = format!("The request id is {request_id}.");
-    }
-    error.into()
+fn refuse(error: ApiError, request_id: &str) -> Answered {
+    error.told(request_id).into()
 }
 
 fn state(status: StatusCode, said: &str) -> Answered {

@@ -3,6 +3,7 @@
 pub(crate) mod body;
 pub(crate) mod catalog;
 pub(crate) mod http;
+pub(crate) mod mcp;
 pub(crate) mod reference;
 pub(crate) mod routes;
 

@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     Reference(usize),
     /// The catalog of all operations.
     Catalog,
+    /// The Model Context Protocol.
+    Mcp,
     /// Whether the process is alive.
     Health,
     /// Whether it can serve.
@@ -67,6 +69,7 @@ impl Routes {
             let catalog = format!("{prefix}/api-index.json");
             add(catalog, Method::GET, Endpoint::Catalog);
         }
+        add("/mcp".to_owned(), Method::POST, Endpoint::Mcp);
         add("/healthz".to_owned(), Method::GET, Endpoint::Health);
         add("/readyz".to_owned(), Method::GET, Endpoint::Ready);
         add("/metrics".to_owned(), Method::GET, Endpoint::Metrics);

@@ -1,0 +1,131 @@
+//! A call of a tool: the same way as a request over HTTP goes, and its end as an
+//! agent is told it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use crm::Error;
+use futures_util::FutureExt as _;
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+
+use super::arguments::{Arguments, IDEMPOTENCY_KEY};
+use crate::Service;
+use crate::calls::{Asked, Called, Finished, Guest};
+use crate::error::ApiError;
+use crate::operation::Operation;
+use crate::spans;
+
+/// Does what a guest asks of an operation, and tells the log, the metrics and the
+/// trace of it.
+///
+/// # Errors
+/// What went wrong, told to the log as far as it is only for that.
+pub(super) async fn perform(
+    service: &Service,
+    operation: &Operation,
+    guest: Guest<'_>,
+    arguments: JsonObject,
+) -> Result<Finished, ApiError> {
+    let started = Instant::now();
+    let request_id = guest.who.request_id.clone().unwrap_or_default();
+    let span = spans::of_tool(operation.tool);
+    let work = run(service, operation, guest, arguments).instrument(span.clone());
+    let ended = match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(ended) => ended,
+        Err(_) => Err(ApiError::internal("a tool's work panicked")),
+    };
+    let ended = ended.map_err(|error| error.told(&request_id));
+    let status = match &ended {
+        Ok(finished) => finished.status,
+        Err(error) => error.status,
+    };
+    let took = started.elapsed();
+    service.metrics().tool_called(operation.tool, status, took);
+    spans::tool_ended(&span, status);
+    tracing::info!(
+        request_id,
+        tool = operation.tool,
+        status = status.as_u16(),
+        duration_ms = took.as_micros() as f64 / 1000.0,
+        "tool call"
+    );
+    ended
+}
+
+async fn run(
+    service: &Service,
+    operation: &Operation,
+    guest: Guest<'_>,
+    arguments: JsonObject,
+) -> Result<Finished, ApiError> {
+    let names = names(operation);
+    let Arguments { path, fields, key } = Arguments::read(operation, arguments, guest.has_key());
+    let calls = service.calls();
+    let permit = calls.permit(operation, &guest, key.is_some()).await?;
+    let asked = Asked {
+        path,
+        fields,
+        unread: Vec::new(),
+        called: key.as_ref().map(|key| Called {
+            place: IDEMPOTENCY_KEY,
+            key: key.as_bytes(),
+        }),
+    };
+    let explain = |error: &Error| explain(error, &names);
+    calls.run(operation, guest, permit, asked, explain).await
+}
+
+/// What a tool takes, for the hint of an error.
+fn names(operation: &Operation) -> String {
+    let ids = operation.path_parameters().map(|id| id.argument());
+    let fields = operation.fields.iter().map(|field| field.name.to_owned());
+    ids.chain(fields).collect::<Vec<_>>().join(", ")
+}
+
+/// A domain error in the words of tools.
+fn explain(error: &Error, names: &str) -> ApiError {
+    let mut said = match error {
+        Error::Input(problems) => ApiError::input(problems, "in the arguments"),
+        error => ApiError::of(error),
+    };
+    if matches!(error, Error::Input(_)) {
+        said.hint = match names {
+            "" => "The tool takes no arguments.".to_owned(),
+            names => format!("Arguments: {names}"),
+        };
+    }
+    said
+}
+
+/// The answer as a tool gives it: structured, and the same as text.
+pub(super) fn answered(finished: Finished) -> CallToolResult {
+    let body = match (finished.body, finished.meta) {
+        (Some(body), _) => body,
+        (None, Some(meta)) => bytes(&json!({ "data": null, "meta": meta })),
+        (None, None) => bytes(&json!({ "data": null })),
+    };
+    let mut result = structured(body);
+    result.is_error = Some(false);
+    result
+}
+
+/// An error as a tool gives it.
+pub(super) fn refused(error: &ApiError) -> CallToolResult {
+    let mut result = structured(bytes(&json!({ "error": error.value() })));
+    result.is_error = Some(true);
+    result
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
+}
+
+fn structured(body: Vec<u8>) -> CallToolResult {
+    let content: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(content);
+    result
+}
