@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use crm::error::Problems;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::rate_limits::{RateLimit, Standing};
 
@@ -339,16 +338,25 @@ impl ApiError {
     }
 
     /// The error for a client that sees no headers: with the seconds after which
-    /// to try again, if it is worth that, in `retry_after`.
-    pub(crate) fn value(&self) -> Value {
-        let mut value = serde_json::to_value(self).expect("texts and a number are always JSON");
+    /// to try again, if it is worth that.
+    pub(crate) fn without_headers(&self) -> WithoutHeaders<'_> {
         let mut headers = self.aside.headers.iter();
         let after = headers.find(|(name, _)| *name == "retry-after");
-        if let Some(seconds) = after.and_then(|(_, after)| after.parse::<u64>().ok()) {
-            value["retry_after"] = seconds.into();
+        WithoutHeaders {
+            error: self,
+            retry_after: after.and_then(|(_, seconds)| seconds.parse().ok()),
         }
-        value
     }
+}
+
+/// An error with what is otherwise said in headers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WithoutHeaders<'a> {
+    #[serde(flatten)]
+    error: &'a ApiError,
+    /// In how many seconds to try again; only there when that may help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 fn capitalised(text: &str) -> Cow<'_, str> {

@@ -8,6 +8,7 @@
 mod auth;
 mod calls;
 mod credits;
+mod discovery;
 mod envelope;
 mod error;
 mod metrics;

@@ -578,6 +578,14 @@ fn rename(path: &str, today: &str, old: &str) -> String {
     segments.join("/")
 }
 
+/// What a resource was once called.
+pub(crate) fn old_names(resource: &str) -> impl Iterator<Item = &'static str> {
+    let old = OLD_SEGMENTS
+        .into_iter()
+        .filter(move |(today, _)| *today == resource);
+    old.map(|(_, old)| old)
+}
+
 /// The name of a tool or of an argument with its words in their old form, of one
 /// and of many.
 pub(crate) fn rename_words(name: &str, (today, old): (&str, &str)) -> String {

@@ -7,13 +7,14 @@ use std::time::Instant;
 use crm::Error;
 use futures_util::FutureExt as _;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
 use super::arguments::{Arguments, IDEMPOTENCY_KEY};
 use crate::Service;
 use crate::calls::{Asked, Called, Finished, Guest};
-use crate::error::ApiError;
+use crate::error::{ApiError, WithoutHeaders};
 use crate::operation::Operation;
 use crate::spans;
 
@@ -113,13 +114,20 @@ pub(super) fn answered(finished: Finished) -> CallToolResult {
 
 /// An error as a tool gives it.
 pub(super) fn refused(error: &ApiError) -> CallToolResult {
-    let mut result = structured(bytes(&json!({ "error": error.value() })));
+    let mut result = structured(bytes(&Refusal {
+        error: error.without_headers(),
+    }));
     result.is_error = Some(true);
     result
 }
 
-fn bytes(value: &Value) -> Vec<u8> {
-    value.to_string().into_bytes()
+#[derive(Serialize)]
+struct Refusal<'a> {
+    error: WithoutHeaders<'a>,
+}
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and numbers are always JSON")
 }
 
 fn structured(body: Vec<u8>) -> CallToolResult {

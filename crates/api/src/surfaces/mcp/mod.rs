@@ -15,9 +15,10 @@ mod tools;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -144,6 +145,32 @@ impl ServerHandler for Agent {
         })
     }
 
+    /// A request that is none of the protocol's; one of the protocol's with
+    /// parameters of another shape is taken for such.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let CustomRequest { method, .. } = request;
+        match &*method {
+            "initialize"
+            | "tools/list"
+            | "tools/call"
+            | "resources/list"
+            | "resources/read"
+            | "resources/templates/list" => {
+                let message = format!("The params of {method} have not the shape that they need");
+                Err(ErrorData::invalid_params(message, None))
+            }
+            _ => Err(ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                "There is no such method",
+                None,
+            )),
+        }
+    }
+
     async fn list_resources(
         &self,
         request: Option<PaginatedRequestParams>,
@@ -180,7 +207,7 @@ impl ServerHandler for Agent {
 
 /// An error of a message that is no call of a tool.
 fn failure(error: ApiError) -> ErrorData {
-    let data = Some(error.value());
+    let data = serde_json::to_value(error.without_headers()).ok();
     let message = error.message;
     match error.status.as_u16() {
         404 => ErrorData::resource_not_found(message, data),

@@ -80,8 +80,9 @@ pub(super) fn templates(operations: &[Operation], scopes: Scopes) -> ListResourc
         let place = format!(":{}", id.name);
         let variable = format!("{{{}}}", id.argument());
         let uri = format!("{SCHEME}{}", address.replace(&place, &variable));
-        ResourceTemplate::new(uri, id.record)
-            .with_title(operation.summary)
+        let name = id.argument();
+        ResourceTemplate::new(uri, name.trim_end_matches("_id"))
+            .with_title(id.record)
             .with_description(operation.description)
             .with_mime_type(JSON)
     });

@@ -10,13 +10,17 @@ use schemars::generate::Contract;
 use serde_json::{Value, json};
 
 use super::arguments::{IDEMPOTENCY_KEY, takes_key};
-use crate::error::ApiError;
+use crate::error::WithoutHeaders;
 use crate::operation::Operation;
 use crate::schemas::self_contained;
 
 /// How many tools a page of the listing has: few enough for a client to take in
 /// at once, and most keys' tools all together.
 const PAGE: usize = 50;
+
+/// The argument with records of which each is taken or refused by itself. So a
+/// client that checks a call by its schema must let one pass that lacks something.
+const RECORDS: &str = "records";
 
 /// All tools.
 pub(crate) struct Tools {
@@ -117,6 +121,18 @@ fn description(operation: &Operation) -> String {
 
 fn input_schema(operation: &Operation, with_keys: bool) -> Arc<JsonObject> {
     let mut schema = object(operation.input_schema().to_value());
+    if let Some(records) = schema
+        .get_mut("properties")
+        .and_then(|all| all.get_mut(RECORDS))
+    {
+        let each = records["items"].as_object_mut();
+        if let Some(Value::Array(needed)) = each.and_then(|each| each.remove("required")) {
+            let needed: Vec<_> = needed.iter().filter_map(Value::as_str).collect();
+            let said = records["description"].as_str().unwrap_or_default();
+            let said = format!("{said} Each needs: {}.", needed.join(", "));
+            records["description"] = said.into();
+        }
+    }
     if with_keys
         && takes_key(operation)
         && let Some(Value::Object(properties)) = schema.get_mut("properties")
@@ -140,7 +156,7 @@ fn input_schema(operation: &Operation, with_keys: bool) -> Arc<JsonObject> {
 /// no body, or the error.
 fn output_schema(operation: &Operation) -> Arc<JsonObject> {
     let mut generator = self_contained(Contract::Serialize);
-    let error = generator.subschema_for::<ApiError>().to_value();
+    let error = generator.subschema_for::<WithoutHeaders<'_>>().to_value();
     let answer = operation.answer_schema(&mut generator);
     let mut schema = match answer {
         Some(schema) => object(schema.to_value()),
