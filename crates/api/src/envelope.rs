@@ -5,6 +5,7 @@ use crm::bulk::Outcome;
 use crm::paging::Page;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -17,6 +18,7 @@ pub(crate) type Body = Option<serde_json::Result<Vec<u8>>>;
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Meta {
     /// What is left of the month's allowance, in credits.
+    #[schemars(example = 999_998)]
     pub(crate) credits_remaining: i64,
     /// Fields and parameters of the request that nothing asked for: they were
     /// ignored. Only there when there are any.
@@ -115,12 +117,15 @@ struct Envelope<'a, T> {
 #[derive(Serialize, JsonSchema)]
 struct Pagination {
     /// How many records a page has at most.
+    #[schemars(example = 25)]
     limit: usize,
     /// Whether there are older records.
     has_more: bool,
     /// What continues the list as `cursor`; null on the last page.
+    #[schemars(example = Value::Null)]
     next_cursor: Option<Uuid>,
     /// What goes back as `before`; null on the first page.
+    #[schemars(example = Value::Null)]
     prev_cursor: Option<Uuid>,
 }
 
@@ -266,6 +271,7 @@ struct BulkCreated<'a, T> {
     /// The records that were refused, each with its index in the request.
     errors: Vec<Refused>,
     /// How many were created.
+    #[schemars(example = 1)]
     created_count: usize,
     /// How many were refused.
     error_count: usize,
@@ -349,8 +355,10 @@ pub(crate) struct Moved(pub(crate) Outcome<Uuid, ()>);
 #[schemars(inline)]
 struct BulkDeleted {
     /// False when any failed.
+    #[schemars(example = true)]
     success: bool,
     /// How many were deleted.
+    #[schemars(example = 1)]
     deleted: usize,
     /// Those that were not, and why.
     failed: Vec<Failed>,
@@ -360,8 +368,10 @@ struct BulkDeleted {
 #[schemars(inline)]
 struct BulkMoved {
     /// False when any failed.
+    #[schemars(example = true)]
     success: bool,
     /// How many were moved.
+    #[schemars(example = 1)]
     moved: usize,
     /// Those that were not, and why.
     failed: Vec<Failed>,

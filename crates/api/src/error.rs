@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::rate_limits::{RateLimit, Standing};
 
-/// What went wrong, instead of an answer.
+/// What went wrong with a call.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 pub(crate) struct ApiError {
     /// What kind it is, for programs.
     pub(crate) code: &'static str,
@@ -28,6 +29,14 @@ pub(crate) struct ApiError {
     /// What goes with it beside the body.
     #[serde(skip)]
     pub(crate) aside: Box<Aside>,
+}
+
+/// The body of an answer to a call that was refused.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(crate) struct Envelope<'a> {
+    /// What went wrong.
+    error: &'a ApiError,
 }
 
 /// What goes with an error and is no part of its body.
@@ -328,13 +337,14 @@ impl ApiError {
         self
     }
 
+    /// As it is answered.
+    pub(crate) fn envelope(&self) -> Envelope<'_> {
+        Envelope { error: self }
+    }
+
     /// The whole body.
     pub(crate) fn body(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            error: &'a ApiError,
-        }
-        serde_json::to_vec(&Envelope { error: self }).expect("texts and a number are always JSON")
+        serde_json::to_vec(&self.envelope()).expect("texts and a number are always JSON")
     }
 
     /// The error for a client that sees no headers: with the seconds after which

@@ -562,8 +562,16 @@ pub(crate) fn words(segment: &str) -> String {
     words.join(" ")
 }
 
+/// What a record is called today, by any of its names: a `deal` is an
+/// `opportunity`.
+pub(crate) fn today(record: &str) -> String {
+    let record = record.to_lowercase();
+    let renamed = OLD_SEGMENTS.iter().find(|(_, old)| singular(old) == record);
+    renamed.map_or(record, |(today, _)| singular(today))
+}
+
 /// One of what a resource is called by: `companies` are each a `company`.
-fn singular(plural: &str) -> String {
+pub(crate) fn singular(plural: &str) -> String {
     match plural.strip_suffix("ies") {
         Some(stem) => format!("{stem}y"),
         None => plural.strip_suffix('s').unwrap_or(plural).to_owned(),

@@ -5,9 +5,10 @@
 //! struct, the reading of it and its description from the same lines.
 
 use std::collections::BTreeMap;
+use std::num::{IntErrorKind, ParseIntError};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, Problems, Result};
@@ -135,6 +136,10 @@ pub struct FieldDescription {
     pub required: bool,
     /// True when `null` may be sent.
     pub nullable: bool,
+    /// True when a blank text is the same as none.
+    pub may_be_blank: bool,
+    /// A value that says more than its type does.
+    pub example: Option<Value>,
     /// The values that it takes.
     pub schema: Schema,
 }
@@ -326,7 +331,9 @@ enum Taken<T> {
 ///
 /// Each field says how it is taken: `required`, `optional`, `defaulted`, or
 /// one of the kinds that [`record!`](crate::record!) makes; `flatten` embeds
-/// another input. A name in brackets is the wire's, where it differs.
+/// another input. A name in brackets is the wire's, where it differs; what
+/// stands behind `=` is an example, for the fields that a first request has and
+/// those whose type does not say what they are like.
 ///
 /// ```
 /// crm::input! {
@@ -334,6 +341,8 @@ enum Taken<T> {
 ///     pub struct Target {
 ///         /// The stage to stand in.
 ///         required stage_id: uuid::Uuid,
+///         /// What it is called.
+///         optional name: crm::text::Name = "Difference engine",
 ///         /// The company, under its old name.
 ///         optional company_id ["customer_id"]: uuid::Uuid,
 ///     }
@@ -346,7 +355,7 @@ macro_rules! input {
         $vis:vis struct $name:ident {
             $(
                 $(#[doc = $doc:literal])*
-                $kind:ident $field:ident $([$wire:literal])? : $type:ty
+                $kind:ident $field:ident $([$wire:literal])? : $type:ty $(= $example:tt)?
             ),* $(,)?
         }
     ) => {
@@ -371,7 +380,8 @@ macro_rules! input {
             ) {
                 $(
                     $crate::input_describe!(
-                        generator, into, $kind, $field, $type, concat!($($doc),*) $(, $wire)?
+                        generator, into, $kind, $field, $type, [$($example)?], concat!($($doc),*)
+                        $(, $wire)?
                     );
                 )*
             }
@@ -411,23 +421,27 @@ macro_rules! input_read {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! input_describe {
-    ($generator:ident, $into:ident, flatten, $field:ident, $type:ty, $doc:expr) => {
+    ($generator:ident, $into:ident, flatten, $field:ident, $type:ty, [], $doc:expr) => {
         <$type as $crate::input::Input>::describe($generator, $into)
     };
-    ($generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr) => {
+    (
+        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty,
+        [$($example:tt)?], $doc:expr
+    ) => {
         $crate::input_describe!(
             $generator,
             $into,
             $kind,
             $field,
             $type,
+            [$($example)?],
             $doc,
             stringify!($field)
         )
     };
     (
-        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr,
-        $wire:expr
+        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty,
+        [$($example:tt)?], $doc:expr, $wire:expr
     ) => {
         $into.push($crate::input::FieldDescription {
             name: $wire,
@@ -438,8 +452,22 @@ macro_rules! input_describe {
                 "plain" => <$type as $crate::input::FromJson>::from_null().is_ok(),
                 _ => false,
             },
+            may_be_blank: !matches!(stringify!($kind), "required" | "solid"),
+            example: $crate::example!($($example)?),
             schema: $generator.subschema_for::<$type>(),
         })
+    };
+}
+
+/// The example of a field, if it has one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! example {
+    () => {
+        None
+    };
+    ($example:tt) => {
+        Some(serde_json::json!($example))
     };
 }
 
@@ -511,10 +539,7 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, Flaw> {
 impl FromJson for i64 {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
         match value {
-            Value::Number(number) => number
-                .as_i64()
-                .map(Some)
-                .ok_or_else(|| Flaw::new("must be a whole number")),
+            Value::Number(number) => whole_number(&number.to_string()).map(Some),
             other => Err(Flaw::new(format!(
                 "must be a whole number, not {}",
                 kind_of(other)
@@ -525,12 +550,20 @@ impl FromJson for i64 {
     fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
         match text.trim() {
             "" => Ok(None),
-            text => text
-                .parse()
-                .map(Some)
-                .map_err(|_| Flaw::new("must be a whole number")),
+            text => whole_number(text).map(Some),
         }
     }
+}
+
+/// Reads a whole number; of those that have no room, the nearest that has. All
+/// are counts and indexes, which are clamped to far less anyway.
+fn whole_number(text: &str) -> Result<i64, Flaw> {
+    text.parse()
+        .or_else(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow => Ok(i64::MAX),
+            IntErrorKind::NegOverflow => Ok(i64::MIN),
+            _ => Err(Flaw::new("must be a whole number")),
+        })
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
@@ -593,18 +626,35 @@ pub fn schema_of(fields: &[FieldDescription]) -> Schema {
 }
 
 impl FieldDescription {
-    /// The field's schema with its description, and with null where that may
-    /// be sent.
+    /// The field's schema with its description and its example, and with null
+    /// where that may be sent.
     pub fn described_schema(&self) -> Value {
-        let schema = self.schema.clone().to_value();
-        let mut schema = if self.nullable {
-            serde_json::json!({ "anyOf": [schema, { "type": "null" }] })
-        } else {
-            schema
-        };
+        let mut schema = self.schema.clone().to_value();
+        if !self.may_be_blank {
+            refuse_blank(&mut schema);
+        }
+        if self.nullable {
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+        }
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".to_owned(), self.description.clone().into());
+            if let Some(example) = &self.example {
+                schema.insert("examples".to_owned(), json!([example]));
+            }
         }
         schema
+    }
+}
+
+/// Has the schema of a text say that it may not be blank; one with a format or
+/// with words of its own says that already.
+pub(crate) fn refuse_blank(schema: &mut Value) {
+    let Value::Object(schema) = schema else {
+        return;
+    };
+    let is_text = schema.get("type").is_some_and(|kind| kind == "string");
+    if is_text && !schema.contains_key("format") && !schema.contains_key("enum") {
+        schema.entry("minLength").or_insert(1.into());
+        schema.entry("pattern").or_insert(r"\S".into());
     }
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::input::{Flaw, FromJson, kind_of, parse_uuid};
+use crate::input::{Flaw, FromJson, kind_of, parse_uuid, refuse_blank};
 use crate::text::{Text, refuse_nul};
 
 /// Custom field values by their key.
@@ -117,10 +117,17 @@ impl From<Metadata> for store::Value {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// What it says.
+    #[schemars(example = &"urgent", transform = not_blank)]
     pub name: Text<50>,
     /// How it is shown, as a CSS colour.
     #[schemars(default = "default_color")]
     pub color: Text<32>,
+}
+
+fn not_blank(schema: &mut Schema) {
+    let mut value = std::mem::take(schema).to_value();
+    refuse_blank(&mut value);
+    *schema = Schema::try_from(value).unwrap_or_default();
 }
 
 /// The colour of a tag that was given as a mere string.
@@ -214,7 +221,8 @@ impl JsonSchema for Tags {
             tag
         } else {
             // What is read may also be its mere name.
-            let name = generator.subschema_for::<Text<50>>();
+            let mut name = generator.subschema_for::<Text<50>>();
+            not_blank(&mut name);
             json_schema!({ "anyOf": [name, tag] })
         };
         json_schema!({ "type": "array", "items": items })

@@ -30,9 +30,9 @@ crate::record! {
     }
     write {
         /// What it is called.
-        solid name: Name,
+        solid name: Name = "Sales",
         /// What it is for.
-        patch description: Notes,
+        patch description: Notes = "New business",
         /// Its place among the pipelines, counted from 0; the last by default.
         plain position: i64,
         /// True for the one that is shown first; there is at most one.
@@ -207,6 +207,7 @@ pub struct Summary {
     /// The pipeline.
     pub pipeline_id: Uuid,
     /// Its name.
+    #[schemars(example = &"Sales")]
     pub name: Name,
     /// Its stages in their order.
     pub stages: Vec<StageSummary>,
@@ -220,6 +221,7 @@ pub struct StageSummary {
     /// The stage.
     pub stage_id: Uuid,
     /// Its name.
+    #[schemars(example = &"Qualified")]
     pub name: Name,
     /// Its place in the pipeline.
     pub position: i64,

@@ -83,11 +83,11 @@ crate::input! {
     #[derive(Default, Serialize, JsonSchema)]
     pub struct Settings {
         /// Where opportunities come from.
-        defaulted lead_sources: Choices,
+        defaulted lead_sources: Choices = ["Trade fair", "Web"],
         /// Why opportunities are won.
         defaulted won_reasons: Choices,
         /// Why opportunities are lost.
-        defaulted lost_reasons: Choices,
+        defaulted lost_reasons: Choices = ["Price"],
         /// What kinds of opportunities there are.
         defaulted opportunity_type_options: Choices,
         /// What kinds of referrals there are.
@@ -97,7 +97,7 @@ crate::input! {
         /// Links that are shown beside a record.
         defaulted quick_links: Entries,
         /// The tags that are offered.
-        defaulted tag_palette: Tags,
+        defaulted tag_palette: Tags = [{ "name": "urgent", "color": "#3b82f6" }],
     }
 }
 

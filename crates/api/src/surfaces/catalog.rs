@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{PREFIXES, reference};
-use crate::operation::{Operation, words};
-use crate::schemas::kind;
+use crate::operation::Operation;
+use crate::schemas::{kind, label};
 
 #[derive(Serialize)]
 struct Catalog {
@@ -106,15 +106,5 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         description: operation.description,
         tool_name: operation.tool,
         doc_url: format!("{public_url}{}", reference::path(operation)),
-    }
-}
-
-/// `work-orders` as a heading: `Work orders`.
-fn label(id: &str) -> String {
-    let words = words(id);
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => words,
     }
 }

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
 use crm::input::Fields;
-use crm::time::Timestamp;
 use crm::{Error, MIGRATIONS};
 use futures_util::FutureExt as _;
 use store::Store;
@@ -18,9 +18,10 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::body;
 use super::mcp::{Door, Tools};
+use super::pages::{self, Page};
 use super::routes::{Endpoint, Found, Routes};
-use super::{body, catalog, reference};
 use crate::auth;
 use crate::calls::{Asked, Called, Calls, Finished, Guest};
 use crate::error::ApiError;
@@ -35,7 +36,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 
 /// What every answer says to a browser that shows it: take it for nothing but
 /// what its content type says, keep no copy, run nothing that may stand in it,
@@ -86,7 +86,7 @@ pub struct Service {
     max_requests: usize,
     metrics: Metrics,
     metrics_access: MetricsAccess,
-    catalog: Vec<u8>,
+    pages: Vec<Page>,
     mcp: Door,
     /// Made when the first agent asks.
     tools: OnceLock<Arc<Tools>>,
@@ -96,7 +96,7 @@ pub struct Service {
 pub(crate) struct Answered {
     status: StatusCode,
     pub(crate) headers: Vec<(&'static str, String)>,
-    body: Option<(HeaderValue, Vec<u8>)>,
+    body: Option<(HeaderValue, Bytes)>,
 }
 
 impl Answered {
@@ -104,7 +104,19 @@ impl Answered {
         Self {
             status,
             headers: Vec::new(),
-            body: Some((media_type, body)),
+            body: Some((media_type, body.into())),
+        }
+    }
+
+    fn page(page: &Page, asked: &HeaderMap) -> Self {
+        let known = page.is_known(asked);
+        Self {
+            status: match known {
+                true => StatusCode::NOT_MODIFIED,
+                false => StatusCode::OK,
+            },
+            headers: page.headers.clone(),
+            body: (!known).then(|| (page.media_type.clone(), page.body.clone())),
         }
     }
 
@@ -130,7 +142,7 @@ impl From<Finished> for Answered {
                 .then(|| ("idempotent-replayed", "true".to_owned()))
                 .into_iter()
                 .collect(),
-            body: finished.body.map(|body| (JSON, body)),
+            body: finished.body.map(|body| (JSON, body.into())),
         }
     }
 }
@@ -138,7 +150,7 @@ impl From<Finished> for Answered {
 impl From<ApiError> for Answered {
     fn from(error: ApiError) -> Self {
         Self {
-            body: Some((JSON, error.body())),
+            body: Some((JSON, error.body().into())),
             status: error.status,
             headers: error.aside.headers,
         }
@@ -149,8 +161,9 @@ impl Service {
     /// Serves `store`, whose schema is up to date.
     pub fn new(store: Store, options: &Options) -> Arc<Self> {
         let operations = operations::all();
+        let pages = pages::all(&operations, &options.public_url);
         Arc::new(Self {
-            routes: Routes::new(&operations),
+            routes: Routes::new(&operations, &pages),
             calls: Calls::new(
                 store.clone(),
                 options.monthly_credits,
@@ -161,10 +174,10 @@ impl Service {
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
-            catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             mcp: Door::new(&options.public_url),
             tools: OnceLock::new(),
             operations,
+            pages,
             store,
         })
     }
@@ -246,16 +259,12 @@ impl Service {
                 .call(&self.operations[index], &ids, head, body, request_id)
                 .await
                 .unwrap_or_else(|error| refuse(error, request_id)),
-            Endpoint::Reference(index) => {
-                let page = reference::render(&self.operations[index]);
-                Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
-            }
+            Endpoint::Page(index) => Answered::page(&self.pages[index], &head.headers),
             Endpoint::Mcp => self
                 .mcp
                 .answer(self, head, body, request_id)
                 .await
                 .unwrap_or_else(|error| refuse(error, request_id)),
-            Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
             Endpoint::Health => state(StatusCode::OK, "ok"),
             Endpoint::Ready => self.readiness().await,
             Endpoint::Metrics => {
@@ -271,9 +280,8 @@ impl Service {
     fn route(&self, endpoint: Endpoint) -> &'static str {
         match endpoint {
             Endpoint::Operation(index) => self.operations[index].path,
-            Endpoint::Reference(_) => "/docs",
+            Endpoint::Page(index) => self.pages[index].route,
             Endpoint::Mcp => "/mcp",
-            Endpoint::Catalog => "/api-index.json",
             Endpoint::Health => "/healthz",
             Endpoint::Ready => "/readyz",
             Endpoint::Metrics => "/metrics",
