@@ -1,6 +1,7 @@
 //! The real binary, serving an installation of its own.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -299,6 +300,29 @@ impl Server {
             Ok(output) => output,
             Err(error) => panic!("{BINARY} does not run: {error}"),
         }
+    }
+
+    /// The same with something to read from the standard input, which is closed
+    /// behind it.
+    pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.installation.command();
+        let child = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = match child {
+            Ok(child) => child,
+            Err(error) => panic!("{BINARY} does not run: {error}"),
+        };
+        if let Some(mut pipe) = child.stdin.take() {
+            // It may end before it has read all.
+            let _ = pipe.write_all(input.as_bytes());
+        }
+        child
+            .wait_with_output()
+            .expect("the output of our own child")
     }
 
     /// Runs a command that must succeed, with `--json`, and reads what it

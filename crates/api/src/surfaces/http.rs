@@ -194,6 +194,13 @@ impl Service {
         &self.metrics
     }
 
+    /// What is served at a path that needs no key.
+    pub(crate) fn page(&self, path: &str) -> Option<Bytes> {
+        let mut pages = self.pages.iter();
+        let page = pages.find(|page| page.paths.iter().any(|one| one == path))?;
+        Some(page.body.clone())
+    }
+
     /// The operations as tools for callers with a key.
     pub(crate) fn tools(&self) -> &Arc<Tools> {
         self.tools

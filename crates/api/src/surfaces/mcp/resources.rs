@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
+use bytes::Bytes;
 use crm::scopes::Scopes;
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -26,14 +27,34 @@ const SCHEME: &str = "dealwright://";
 const LISTED: &str = "list_pipelines";
 
 const JSON: &str = "application/json";
+const MARKDOWN: &str = "text/markdown";
 
-/// A page of the resources: the pipelines, if the guest may see them.
+/// The pages about the API that are resources too, each with what it is.
+const PAGES: [(&str, &str, &str); 2] = [
+    (
+        "llms.txt",
+        "The API at a glance",
+        "Every operation in a line, for finding the one that is wanted.",
+    ),
+    (
+        "llms-full.txt",
+        "The whole reference",
+        "Every operation with its fields, its answer and its errors.",
+    ),
+];
+
+/// A page of the resources: what is said about the API, and the pipelines if the
+/// guest may see them.
 pub(super) async fn list(
     service: &Service,
     guest: Guest<'_>,
     cursor: Option<String>,
 ) -> Result<ListResourcesResult, ApiError> {
-    let mut result = ListResourcesResult::with_all_items(Vec::new());
+    let mut resources = match &cursor {
+        None => pages(),
+        Some(_) => Vec::new(),
+    };
+    let mut next_cursor = None;
     let operation = service
         .operations()
         .iter()
@@ -47,13 +68,25 @@ pub(super) async fn list(
         let answer: Value =
             serde_json::from_slice(&finished.body.unwrap_or_default()).unwrap_or_default();
         let records = answer["data"].as_array().into_iter().flatten();
-        result.resources = records.filter_map(pipeline).collect();
+        resources.extend(records.filter_map(pipeline));
         let next = &answer["pagination"]["next_cursor"];
-        result.next_cursor = next.as_str().map(str::to_owned);
+        next_cursor = next.as_str().map(str::to_owned);
     }
+    let mut result = ListResourcesResult::with_all_items(resources);
+    result.next_cursor = next_cursor;
     result.ttl_ms = Some(0);
     result.cache_scope = Some(CacheScope::Private);
     Ok(result)
+}
+
+fn pages() -> Vec<Resource> {
+    let pages = PAGES.map(|(name, title, description)| {
+        Resource::new(format!("{SCHEME}{name}"), name)
+            .with_title(title)
+            .with_mime_type(MARKDOWN)
+            .with_description(description)
+    });
+    pages.into()
 }
 
 fn pipeline(record: &Value) -> Option<Resource> {
@@ -100,12 +133,39 @@ fn id_of(operation: &Operation) -> Option<PathParameter> {
     (operation.method == Method::GET && at_its_end).then_some(only)
 }
 
-/// Reads the record at an address.
+/// Reads what is at an address.
 pub(super) async fn read(
     service: &Service,
     guest: Guest<'_>,
     uri: String,
 ) -> Result<ReadResourceResponse, ErrorData> {
+    let address = uri.strip_prefix(SCHEME).unwrap_or_default();
+    let (text, media_type, fresh) = if PAGES.iter().any(|(name, ..)| *name == address) {
+        (service.page(&format!("/{address}")), MARKDOWN, FRESH)
+    } else {
+        (record(service, guest, address).await?, JSON, 0)
+    };
+    let Some(text) = text else {
+        let message = "There is no such resource";
+        return Err(ErrorData::resource_not_found(
+            message,
+            Some(json!({ "uri": uri })),
+        ));
+    };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let contents = ResourceContents::text(text, uri).with_mime_type(media_type);
+    let mut result = ReadResourceResult::new(vec![contents]);
+    result.ttl_ms = Some(fresh);
+    result.cache_scope = Some(CacheScope::Private);
+    Ok(result.into())
+}
+
+/// Reads the record at an address; none when no record could be there.
+async fn record(
+    service: &Service,
+    guest: Guest<'_>,
+    address: &str,
+) -> Result<Option<Bytes>, ErrorData> {
     let addresses: BTreeMap<_, _> = service
         .operations()
         .iter()
@@ -115,25 +175,16 @@ pub(super) async fn read(
             Some((before, (operation, id)))
         })
         .collect();
-    let found = uri.strip_prefix(SCHEME).and_then(|address| {
-        let (before, text) = address.rsplit_once('/')?;
-        let (operation, id) = addresses.get(&*format!("/{before}/"))?;
-        Some((*operation, id, text))
+    let found = address.rsplit_once('/').and_then(|(before, id)| {
+        let (operation, parameter) = addresses.get(&*format!("/{before}/"))?;
+        Some((*operation, parameter.argument(), id))
     });
-    let Some((operation, id, text)) = found else {
-        return Err(ErrorData::resource_not_found(
-            "There is no such resource",
-            Some(json!({ "uri": uri })),
-        ));
+    let Some((operation, argument, id)) = found else {
+        return Ok(None);
     };
-    let arguments = JsonObject::from_iter([(id.argument(), text.into())]);
+    let arguments = JsonObject::from_iter([(argument, id.into())]);
     let finished = call::perform(service, operation, guest, arguments)
         .await
         .map_err(failure)?;
-    let text = String::from_utf8_lossy(&finished.body.unwrap_or_default()).into_owned();
-    let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
-    let mut result = ReadResourceResult::new(vec![contents]);
-    result.ttl_ms = Some(0);
-    result.cache_scope = Some(CacheScope::Private);
-    Ok(result.into())
+    Ok(finished.body.map(Bytes::from))
 }
