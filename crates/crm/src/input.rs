@@ -5,10 +5,9 @@
 //! struct, the reading of it and its description from the same lines.
 
 use std::collections::BTreeMap;
-use std::num::{IntErrorKind, ParseIntError};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, Problems, Result};
@@ -539,7 +538,9 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, Flaw> {
 impl FromJson for i64 {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
         match value {
-            Value::Number(number) => whole_number(&number.to_string()).map(Some),
+            Value::Number(number) => whole(number)
+                .map(Some)
+                .ok_or_else(|| Flaw::new("must be a whole number")),
             other => Err(Flaw::new(format!(
                 "must be a whole number, not {}",
                 kind_of(other)
@@ -550,20 +551,22 @@ impl FromJson for i64 {
     fn from_text(text: &str) -> Result<Option<Self>, Flaw> {
         match text.trim() {
             "" => Ok(None),
-            text => whole_number(text).map(Some),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| Flaw::new("must be a whole number")),
         }
     }
 }
 
-/// Reads a whole number; of those that have no room, the nearest that has. All
-/// are counts and indexes, which are clamped to far less anyway.
-fn whole_number(text: &str) -> Result<i64, Flaw> {
-    text.parse()
-        .or_else(|error: ParseIntError| match error.kind() {
-            IntErrorKind::PosOverflow => Ok(i64::MAX),
-            IntErrorKind::NegOverflow => Ok(i64::MIN),
-            _ => Err(Flaw::new("must be a whole number")),
-        })
+/// The whole number that a number is, however it is written: `7.0` is one too.
+fn whole(number: &Number) -> Option<i64> {
+    const BOUND: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let number = number.as_f64()?;
+        // Further off, a double no longer knows whether it is whole.
+        (number.fract() == 0.0 && number.abs() < BOUND).then_some(number as i64)
+    })
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
@@ -632,6 +635,10 @@ impl FieldDescription {
         let mut schema = self.schema.clone().to_value();
         if !self.may_be_blank {
             refuse_blank(&mut schema);
+        }
+        // What is in a list is never blank.
+        if let Some(items) = schema.get_mut("items") {
+            refuse_blank(items);
         }
         if self.nullable {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });

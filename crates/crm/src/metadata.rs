@@ -117,11 +117,27 @@ impl From<Metadata> for store::Value {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// What it says.
-    #[schemars(example = &"urgent", transform = not_blank)]
+    #[schemars(example = &"urgent")]
     pub name: Text<50>,
     /// How it is shown, as a CSS colour.
-    #[schemars(default = "default_color")]
+    #[schemars(example = &TAG_COLOR)]
     pub color: Text<32>,
+}
+
+/// A label as it is read: its name alone will do.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+#[expect(dead_code, reason = "it only describes what is read")]
+enum GivenTag {
+    Name(#[schemars(transform = not_blank)] Text<50>),
+    Whole {
+        /// What it says.
+        #[schemars(transform = not_blank)]
+        name: Text<50>,
+        /// How it is shown, as a CSS colour.
+        #[schemars(default = "default_color")]
+        color: Option<Text<32>>,
+    },
 }
 
 fn not_blank(schema: &mut Schema) {
@@ -216,14 +232,10 @@ impl JsonSchema for Tags {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let tag = generator.subschema_for::<Tag>();
         let items = if generator.contract().is_serialize() {
-            tag
+            generator.subschema_for::<Tag>()
         } else {
-            // What is read may also be its mere name.
-            let mut name = generator.subschema_for::<Text<50>>();
-            not_blank(&mut name);
-            json_schema!({ "anyOf": [name, tag] })
+            generator.subschema_for::<GivenTag>()
         };
         json_schema!({ "type": "array", "items": items })
     }
