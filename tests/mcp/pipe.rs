@@ -139,7 +139,11 @@ on_both_engines! {
             request("tools/call", json!({"name": "list_contacts", "arguments": {}, "_meta": about})),
             request("resources/read", json!({"uri": "dealwright://llms.txt", "_meta": about})),
         ];
-        let messages: String = calls.iter().map(|message| format!("{message}\n")).collect();
+        let numbered = (0..).zip(calls).map(|(id, mut call)| {
+            call["id"] = id.into();
+            format!("{call}\n")
+        });
+        let messages: String = numbered.collect();
         let url = format!("http://{}", server.address());
         for way in [&["mcp"][..], &["mcp", "--url", &url, "--key", server.key()]] {
             let output = server.cli_with_input(way, &messages);
@@ -163,10 +167,11 @@ on_both_engines! {
         let url = format!("http://{}", server.address());
         for way in [&["mcp"][..], &["mcp", "--url", &url, "--key", server.key()]] {
             let (begun, call) = requests.split_at(requests.rfind("\n{").expect("a call") + 1);
-            let output = server.cli_with_input(way, &format!("{begun}nonsense\n\n{call}"));
+            let output = server.cli_with_input(way, &format!("{begun}nonsense\n\n{{\"id\":8}}\n{call}"));
             let printed = String::from_utf8_lossy(&output.stdout);
             assert!(printed.contains(r#""isError":false"#), "{printed}");
-            assert!(printed.contains("-32700"), "{printed}");
+            assert!(printed.contains("-32600"), "{printed}");
+            assert_eq!(printed.lines().count(), 3, "{printed}");
         }
     }
 }

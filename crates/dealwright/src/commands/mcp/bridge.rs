@@ -71,9 +71,6 @@ impl Bridge {
             // Nothing panics while holding it.
             let line = lines.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(line) = line else { return };
-            if line.trim().is_empty() {
-                continue;
-            }
             if let Some(answer) = self.pass_on(&line) {
                 let mut out = std::io::stdout().lock();
                 // Whoever has stopped reading needs no answer.
@@ -84,7 +81,8 @@ impl Bridge {
 
     /// Sends one message; the answer to it as a line, if one is due.
     fn pass_on(&self, line: &str) -> Option<String> {
-        let message: Value = serde_json::from_str(line).unwrap_or_default();
+        // What is no JSON has no id by which an answer could be known.
+        let message: Value = serde_json::from_str(line).ok()?;
         let id = message.get("id");
         match self.send(line, &message) {
             Ok((_, answer)) if is_message(&answer) => {
