@@ -8,6 +8,7 @@
 mod arguments;
 mod call;
 mod door;
+mod portable;
 mod resources;
 mod stdio;
 mod tools;

@@ -10,6 +10,7 @@ use schemars::generate::Contract;
 use serde_json::{Value, json};
 
 use super::arguments::{IDEMPOTENCY_KEY, takes_key};
+use super::portable::make_portable;
 use crate::error::WithoutHeaders;
 use crate::operation::Operation;
 use crate::schemas::self_contained;
@@ -149,7 +150,7 @@ fn input_schema(operation: &Operation, with_keys: bool) -> Arc<JsonObject> {
             }),
         );
     }
-    Arc::new(schema)
+    portable(schema)
 }
 
 /// The schema of the whole answer: that of HTTP, with `data` null where that has
@@ -178,7 +179,13 @@ fn output_schema(operation: &Operation) -> Arc<JsonObject> {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("error".to_owned(), error);
     }
-    Arc::new(schema)
+    portable(schema)
+}
+
+fn portable(schema: JsonObject) -> Arc<JsonObject> {
+    let mut schema = Value::Object(schema);
+    make_portable(&mut schema);
+    Arc::new(object(schema))
 }
 
 /// The schema of an object as one.
