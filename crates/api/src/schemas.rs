@@ -1,5 +1,7 @@
 //! JSON Schemas as the surfaces need them.
 
+use std::collections::HashMap;
+
 use schemars::SchemaGenerator;
 use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -61,27 +63,57 @@ impl Definitions {
         schema.map(|schema| (name, schema))
     }
 
-    /// Refers to one of the schemas that were added wherever it stands in
-    /// `schema` as a whole.
-    pub(crate) fn share(&self, schema: &mut Value) {
-        if let Some((name, _)) = self.named.iter().find(|(_, other)| *other == schema) {
-            *schema = json!({ "$ref": format!("#/components/schemas/{name}") });
-            return;
-        }
-        match schema {
-            Value::Object(parts) => parts.values_mut().for_each(|part| self.share(part)),
-            Value::Array(parts) => parts.iter_mut().for_each(|part| self.share(part)),
-            _ => {}
-        }
-    }
-
-    /// All of them.
-    pub(crate) fn into_components(mut self) -> Value {
+    /// All of them, each referred to also where it stands whole in another or in
+    /// `document`.
+    pub(crate) fn into_components(mut self, document: &mut Value) -> Value {
         let mut all = self.generator.take_definitions(true);
         all.append(&mut self.named);
+        let names: HashMap<_, _> = all
+            .iter()
+            .filter_map(|(name, schema)| Some((meaning(schema)?, name.clone())))
+            .collect();
+        share(document, &names);
+        for schema in all.values_mut() {
+            share_parts(schema, &names);
+        }
         let mut all = Value::Object(all);
         forget_sizes(&mut all);
         all
+    }
+}
+
+/// What a schema with a structure of its own says, but for the words about it;
+/// none if it is as simple as a text.
+fn meaning(schema: &Value) -> Option<String> {
+    let mut schema = schema.as_object()?.clone();
+    for words in ["description", "examples"] {
+        schema.remove(words);
+    }
+    let has_structure = ["enum", "properties"]
+        .iter()
+        .any(|part| schema.contains_key(*part));
+    has_structure.then(|| Value::Object(schema).to_string())
+}
+
+/// Refers by name to what stands here.
+fn share(schema: &mut Value, names: &HashMap<String, String>) {
+    let Some(name) = meaning(schema).and_then(|meaning| names.get(&meaning)) else {
+        return share_parts(schema, names);
+    };
+    let mut reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+    for words in ["description", "examples"] {
+        if let Some(words_here) = schema.get_mut(words) {
+            reference[words] = words_here.take();
+        }
+    }
+    *schema = reference;
+}
+
+fn share_parts(schema: &mut Value, names: &HashMap<String, String>) {
+    match schema {
+        Value::Object(parts) => parts.values_mut().for_each(|part| share(part, names)),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| share(part, names)),
+        _ => {}
     }
 }
 

@@ -644,7 +644,14 @@ impl FieldDescription {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });
         }
         if let Value::Object(schema) = &mut schema {
-            schema.insert("description".to_owned(), self.description.clone().into());
+            let meanings = schema.get("description").and_then(Value::as_str);
+            let meanings = meanings.and_then(|text| text.split_once("\n\n"));
+            let description = match meanings {
+                // What the words mean is not told by the field.
+                Some((_, meanings)) => format!("{}\n\n{meanings}", self.description),
+                None => self.description.clone(),
+            };
+            schema.insert("description".to_owned(), description.into());
             if let Some(example) = &self.example {
                 schema.insert("examples".to_owned(), json!([example]));
             }

@@ -1,6 +1,7 @@
 //! Texts with their lengths, and the closed lists of words.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -128,6 +129,33 @@ macro_rules! text_type {
 text_type!(Text, str::trim);
 text_type!(LongText, |text| text);
 
+/// Makes one list of the words of a schema that has each with its meaning, which
+/// most tools don't take for a list; the meanings go to the description.
+pub fn list(schema: &mut Schema) {
+    let Some(Value::Array(choices)) = schema.remove("oneOf") else {
+        return;
+    };
+    let words: Value = choices
+        .iter()
+        .map(|choice| choice["const"].clone())
+        .collect();
+    let mut description = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .map_or_else(String::new, |description| format!("{description}\n"));
+    for choice in &choices {
+        if let (Value::String(word), Value::String(meaning)) =
+            (&choice["const"], &choice["description"])
+        {
+            // Writing into a String can't fail.
+            let _ = write!(description, "\n- `{word}`: {meaning}");
+        }
+    }
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("enum".to_owned(), words);
+    schema.insert("description".to_owned(), description.into());
+}
+
 /// Declares a closed list of words: an enum that is one of the given texts on
 /// the wire and in the database.
 #[macro_export]
@@ -143,6 +171,7 @@ macro_rules! words {
             Debug, Clone, Copy, PartialEq, Eq, Hash,
             serde::Serialize, schemars::JsonSchema,
         )]
+        #[schemars(transform = $crate::text::list)]
         pub enum $name {
             $( $(#[$word_meta])* #[serde(rename = $word)] $variant, )*
         }

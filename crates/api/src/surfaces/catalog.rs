@@ -88,13 +88,17 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         true => "query",
         false => "body",
     };
-    let fields = operation.fields.iter().map(|field| Parameter {
-        name: field.name,
-        place,
-        kind: kind(field.schema.as_value()),
-        required: field.required,
-        description: field.description.clone(),
-        schema: field.described_schema(),
+    let fields = operation.fields.iter().map(|field| {
+        let schema = field.described_schema();
+        let description = schema.get("description").and_then(Value::as_str);
+        Parameter {
+            name: field.name,
+            place,
+            kind: kind(field.schema.as_value()),
+            required: field.required,
+            description: description.unwrap_or_default().to_owned(),
+            schema,
+        }
     });
     Endpoint {
         method: operation.method.to_string(),

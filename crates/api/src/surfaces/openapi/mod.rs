@@ -51,7 +51,7 @@ pub(crate) fn render(operations: &[Operation]) -> Vec<u8> {
     let error = definitions
         .generator()
         .subschema_for::<error::Envelope<'_>>();
-    let document = json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Dealwright",
@@ -74,9 +74,9 @@ pub(crate) fn render(operations: &[Operation]) -> Vec<u8> {
                     "description": "The key of a workspace: `dw_live_` and 43 characters.",
                 },
             },
-            "schemas": definitions.into_components(),
         },
     });
+    document["components"]["schemas"] = definitions.into_components(&mut document);
     serde_json::to_vec(&document).expect("texts, lists and truth values are always JSON")
 }
 

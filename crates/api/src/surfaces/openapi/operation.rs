@@ -90,11 +90,8 @@ fn is_list(field: &FieldDescription) -> bool {
 }
 
 fn body(operation: &Operation, definitions: &mut Definitions) -> Value {
-    let mut schema = schema_of(&operation.fields).to_value();
+    let schema = schema_of(&operation.fields).to_value();
     let example = examples::request(operation);
-    if let Value::Object(parts) = &mut schema {
-        parts.values_mut().for_each(|part| definitions.share(part));
-    }
     let schema = definitions.put(format!("{}Body", title(operation.tool)), schema);
     // No body is the same as an empty one, but for a change of what is there.
     let required =
