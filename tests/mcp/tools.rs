@@ -94,15 +94,11 @@ on_both_engines! {
         assert!(text(&refusal["message"]).contains("contacts:write"), "{refusal}");
     }
 
-    fn a_long_listing_has_pages_and_no_page_is_missed(server: &Server) {
+    fn a_listing_goes_on_behind_its_cursor(server: &Server) {
         let client = server.client();
-        let first = ask(&client, "tools/list", json!({}));
-        assert!(list(&first["tools"]).len() < tools(&client).len());
-        let mut names = names(&tools(&client));
-        let all = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), all);
+        let all = tools(&client);
+        let rest = ask(&client, "tools/list", json!({"cursor": all[9]["name"]}));
+        assert_eq!(list(&rest["tools"]), &all[10..]);
         let (code, _) = refused(&client, "tools/list", json!({"cursor": "nowhere"}));
         assert_eq!(code, -32602);
     }

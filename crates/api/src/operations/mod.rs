@@ -14,6 +14,7 @@ use crate::operation::Operation;
 /// All of them, in the order in which the surfaces show them.
 pub fn all() -> Vec<Operation> {
     [
+        agents::operations(),
         opportunities::operations(),
         pipelines::operations(),
         contacts::operations(),
@@ -21,7 +22,6 @@ pub fn all() -> Vec<Operation> {
         users::operations(),
         workspace::operations(),
         api_keys::operations(),
-        agents::operations(),
     ]
     .into_iter()
     .flatten()

@@ -16,8 +16,8 @@ use crate::operation::Operation;
 use crate::schemas::self_contained;
 
 /// How many tools a page of the listing has: few enough for a client to take in
-/// at once, and most keys' tools all together.
-const PAGE: usize = 50;
+/// at once, and all that most keys may call, for clients that ask for no second.
+const PAGE: usize = 100;
 
 /// The argument with records of which each is taken or refused by itself. So a
 /// client that checks a call by its schema must let one pass that lacks something.
@@ -193,5 +193,61 @@ fn object(schema: Value) -> JsonObject {
     match schema {
         Value::Object(schema) => schema,
         other => unreachable!("a schema of an object is one, not {other}"),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use crm::input::Nothing;
+
+    use super::*;
+
+    /// Operations with these names, of which every third needs a scope.
+    fn operations(names: &'static [String]) -> Vec<Operation> {
+        let numbered = names.iter().enumerate();
+        let declared = numbered.map(|(number, name)| {
+            let declared = Operation::get("/contacts", name).about("A", "It does.");
+            let scopes: &[_] = match number % 3 {
+                0 => &["contacts:read"],
+                _ => &[],
+            };
+            declared.scopes(scopes).read(|_, _, [], _: Nothing| Ok(()))
+        });
+        declared.collect()
+    }
+
+    #[test]
+    fn every_tool_that_may_be_called_is_on_one_page_and_no_other() {
+        let names: Vec<_> = (0..250).map(|number| format!("tool_{number}")).collect();
+        let operations = operations(names.leak());
+        let tools = Tools::new(&operations, true);
+        for (scopes, sizes) in [
+            (Scopes::all(), &[PAGE, PAGE, 50][..]),
+            (Scopes::default(), &[PAGE, 66]),
+        ] {
+            let mut seen = Vec::new();
+            let mut cursor = None;
+            for size in sizes {
+                let page = tools.page(&operations, scopes, cursor.as_deref()).unwrap();
+                assert_eq!(page.tools.len(), *size);
+                seen.extend(page.tools.into_iter().map(|tool| tool.name.to_string()));
+                cursor = page.next;
+            }
+            assert_eq!(cursor, None);
+            let allowed = operations
+                .iter()
+                .filter(|operation| operation.missing_scopes(scopes).is_empty());
+            assert!(
+                seen.iter()
+                    .map(String::as_str)
+                    .eq(allowed.map(|one| one.tool))
+            );
+        }
+        assert!(
+            tools
+                .page(&operations, Scopes::all(), Some("nothing"))
+                .is_none()
+        );
     }
 }
