@@ -162,6 +162,17 @@ on_both_engines! {
         assert!(text(&answer["error"]["message"]).contains("can't be reached"), "{answer}");
     }
 
+    fn a_client_that_says_no_more_does_not_hold_up_the_end(server: &Server) {
+        let url = format!("http://{}", server.address());
+        let opening = format!("{}\n", initialize("2025-11-25"));
+        let (status, line) = server.cli_terminated(&["mcp"], &opening);
+        assert!(status.success() && line.contains("protocolVersion"), "{status}: {line}");
+        // What only passes messages on has nothing to finish.
+        server.cli_terminated(&["mcp", "--url", &url, "--key", server.key()], &opening);
+        // One that ends before it has begun.
+        assert!(server.cli_with_input(&["mcp"], "").status.success());
+    }
+
     fn what_is_no_message_ends_nothing(server: &Server) {
         let requests = conversation(&[calling("list_contacts", json!({}))]);
         let url = format!("http://{}", server.address());

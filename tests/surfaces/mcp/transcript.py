@@ -48,7 +48,7 @@ async def main() -> None:
                     {
                         "id": pipeline["id"],
                         "name": pipeline["name"],
-                        "stages": [picked("id", "name")(stage) for stage in pipeline["stages"]],
+                        "stages": {stage["name"]: stage["id"] for stage in pipeline["stages"]},
                     }
                     for pipeline in told["pipelines"]
                 ],
