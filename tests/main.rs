@@ -21,6 +21,7 @@ mod mcp;
 mod metrics;
 mod opportunities;
 mod overload;
+mod pages;
 mod paging;
 mod people;
 mod pipelines;

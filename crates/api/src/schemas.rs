@@ -275,6 +275,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_definition_says_is_referred_to_with_the_words_of_its_place() {
+        let mut definitions = Definitions::default();
+        let role =
+            json!({ "type": "string", "enum": ["a", "b"], "description": "What one may do." });
+        let body = json!({ "properties": { "role": role } });
+        definitions.put("Role".to_owned(), role);
+        definitions.put("Body".to_owned(), body);
+        let mut document =
+            json!([{ "type": "string", "enum": ["a", "b"], "description": "Here." }]);
+        let components = definitions.into_components(&mut document);
+        let reference = "#/components/schemas/Role";
+        assert_eq!(
+            document,
+            json!([{ "$ref": reference, "description": "Here." }])
+        );
+        assert_eq!(components["Role"]["enum"], json!(["a", "b"]));
+        assert_eq!(components["Body"]["properties"]["role"]["$ref"], reference);
+    }
+
+    #[test]
     fn a_schema_in_words_says_all_that_is_valid() {
         for (schema, words) in [
             (json!({ "type": "boolean" }), "boolean"),

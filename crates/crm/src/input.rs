@@ -672,3 +672,51 @@ pub(crate) fn refuse_blank(schema: &mut Value) {
         schema.entry("pattern").or_insert(r"\S".into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Text;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (given, read) in [
+            ("7", Some(7)),
+            ("7.0", Some(7)),
+            ("-7e2", Some(-700)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("7.5", None),
+            ("9223372036854775808", None),
+            ("1e300", None),
+        ] {
+            let number: Value = serde_json::from_str(given).expect(given);
+            let found = i64::from_json(&number).ok().flatten();
+            assert_eq!(found, read, "{given}");
+        }
+    }
+
+    crate::input! {
+        struct Given {
+            /// A name.
+            required name: Text<9> = "Ada",
+            /// Notes.
+            optional notes: Text<9>,
+            /// Words.
+            optional words: Vec<Text<9>> = ["one", "two"],
+        }
+    }
+
+    #[test]
+    fn the_schema_of_a_field_says_whether_it_may_be_blank_and_has_its_example() {
+        let mut generator = SchemaGenerator::default();
+        let schema = object_schema::<Given>(&mut generator).to_value();
+        let of = |path: &str| schema.pointer(&format!("/properties/{path}"));
+        assert_eq!(of("name/pattern"), Some(&json!(r"\S")));
+        assert_eq!(of("name/examples"), Some(&json!(["Ada"])));
+        let notes = json!([{ "type": "string", "maxLength": 9 }, { "type": "null" }]);
+        assert_eq!(of("notes/anyOf"), Some(&notes));
+        assert_eq!(of("notes/examples"), None);
+        assert_eq!(of("words/anyOf/0/items/minLength"), Some(&json!(1)));
+        assert_eq!(of("words/examples/0/1"), Some(&json!("two")));
+    }
+}

@@ -52,7 +52,8 @@ impl Amount {
         let number = Decimal::from_str_exact(text)
             .or_else(|_| text.parse())
             .or_else(|_| Decimal::from_scientific(text))
-            .ok()?;
+            .ok()
+            .or_else(|| is_negligible(text).then_some(Decimal::ZERO))?;
         number
             .checked_mul(Decimal::from(SCALE))?
             .round_dp_with_strategy(0, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
@@ -119,6 +120,12 @@ impl Currency {
     pub fn code(self) -> &'static str {
         self.0.code()
     }
+}
+
+/// True for a number that rounds to nothing, however small it is: a decimal has
+/// no room for the exponents of the smallest.
+fn is_negligible(text: &str) -> bool {
+    text.parse().is_ok_and(|number: f64| number.abs() < 1e-9)
 }
 
 /// Writes ten-thousandths as a decimal number without needless zeros.
@@ -303,6 +310,8 @@ mod tests {
             ("1.99995", "2"),
             ("1e3", "1000"),
             ("1.5E-3", "0.0015"),
+            ("3.7811e-262", "0"),
+            ("-1.23456789e-25", "0"),
             ("922337203685477.5807", "922337203685477.5807"),
             ("-922337203685477.5808", "-922337203685477.5808"),
         ] {

@@ -365,6 +365,15 @@ mod tests {
             assert!(theirs[0].is_default && theirs.len() == 1);
         }
 
+        fn behind_the_last_place_there_is_room(tx, desk) {
+            let named = |name: &str, position: i64| given(json!({ "name": name, "position": position }));
+            let far = create(tx, &desk.who, named("Far", i64::MAX))?;
+            let fields = given(json!({ "position": i64::MIN }));
+            assert_eq!(update(tx, &desk.who, desk.pipeline, fields)?.position, 0);
+            let next = create(tx, &desk.who, given(json!({ "name": "Next" })))?;
+            assert_eq!((far.position, next.position), (1_000_000, 1_000_001));
+        }
+
         fn one_pipeline_is_shown_with_its_stages_in_their_order(tx, desk) {
             let shown = get(tx, &desk.who, desk.pipeline)?;
             let names: Vec<_> = shown.stages.unwrap().iter().map(|stage| stage.name.to_string()).collect();

@@ -53,7 +53,9 @@ def before_call(context, case, kwargs):
 def filter_failure(context, failure, case, response):
     """Passes over what is no failure though a schema would have it so."""
     if failure.code == "ST202":  # A request as the schema says was refused.
-        return not any(rule in response.text for rule in RULES)
+        # Schemathesis writes None for an id that it took from a field that is null.
+        ids = case.path_parameters.values()
+        return "None" not in map(str, ids) and not any(rule in response.text for rule in RULES)
     if failure.code == "ST201":  # Another was not. But a blank text is the same as none.
         return not any_blank([case.query, case.body])
     return True

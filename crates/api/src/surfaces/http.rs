@@ -78,7 +78,7 @@ pub struct Options {
 /// The API over one database.
 pub struct Service {
     store: Store,
-    operations: Vec<Operation>,
+    operations: Arc<[Operation]>,
     routes: Routes,
     calls: Calls,
     /// One permit for each request that may be at work.
@@ -115,8 +115,8 @@ impl Answered {
                 true => StatusCode::NOT_MODIFIED,
                 false => StatusCode::OK,
             },
-            headers: page.headers.clone(),
-            body: (!known).then(|| (page.media_type.clone(), page.body.clone())),
+            headers: page.headers(),
+            body: (!known).then(|| (page.media_type.clone(), page.body())),
         }
     }
 
@@ -160,7 +160,7 @@ impl From<ApiError> for Answered {
 impl Service {
     /// Serves `store`, whose schema is up to date.
     pub fn new(store: Store, options: &Options) -> Arc<Self> {
-        let operations = operations::all();
+        let operations: Arc<[_]> = operations::all().into();
         let pages = pages::all(&operations, &options.public_url);
         Arc::new(Self {
             routes: Routes::new(&operations, &pages),
