@@ -198,7 +198,7 @@ impl Service {
     pub(crate) fn page(&self, path: &str) -> Option<Bytes> {
         let mut pages = self.pages.iter();
         let page = pages.find(|page| page.paths.iter().any(|one| one == path))?;
-        Some(page.body.clone())
+        Some(page.body())
     }
 
     /// The operations as tools for callers with a key.
