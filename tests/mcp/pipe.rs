@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use super::{initialize, request};
+use super::{initialize, request, send};
 use crate::fixtures::{list, text};
 use crate::harness::Server;
 
@@ -150,6 +150,24 @@ on_both_engines! {
             let printed = String::from_utf8_lossy(&output.stdout);
             assert_eq!(printed.lines().count(), 3, "{printed}");
             assert!(!printed.contains(r#""error""#), "{printed}");
+        }
+    }
+
+    fn a_record_is_answered_however_deep_it_is(server: &Server) {
+        let depth = 126;
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = format!(r#"{{"first_name":"Ada","metadata":{{"a":{deep}}}}}"#);
+        let headers = [("content-type", "application/json")];
+        let client = server.client();
+        client.raw("POST", "/contacts", &headers, body.as_bytes()).expect(201);
+        let call = calling("list_contacts", json!({}));
+        let over_http = send(&client, &call).expect(200).text;
+        let url = format!("http://{}", server.address());
+        let through = server.cli_with_input(&["mcp", "--url", &url, "--key", server.key()], &conversation(std::slice::from_ref(&call)));
+        let straight = server.cli_with_input(&["mcp"], &conversation(&[call]));
+        for output in [over_http.into_bytes(), through.stdout, straight.stdout] {
+            let answer = String::from_utf8_lossy(&output);
+            assert!(answer.contains(r#""structuredContent":{"data":[{"#) && answer.contains(&deep), "{answer}");
         }
     }
 

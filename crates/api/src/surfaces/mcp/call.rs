@@ -7,7 +7,7 @@ use std::time::Instant;
 use crm::Error;
 use futures_util::FutureExt as _;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
@@ -61,7 +61,6 @@ async fn run(
     guest: Guest<'_>,
     arguments: JsonObject,
 ) -> Result<Finished, ApiError> {
-    let names = names(operation);
     let Arguments { path, fields, key } = Arguments::read(operation, arguments, guest.has_key());
     let calls = service.calls();
     let permit = calls.permit(operation, &guest, key.is_some()).await?;
@@ -74,30 +73,25 @@ async fn run(
             key: key.as_bytes(),
         }),
     };
-    let explain = |error: &Error| explain(error, &names);
+    let explain = |error: &Error| explain(error, operation);
     calls.run(operation, guest, permit, asked, explain).await
 }
 
-/// What a tool takes, for the hint of an error.
-fn names(operation: &Operation) -> String {
+/// A domain error in the words of tools.
+fn explain(error: &Error, operation: &Operation) -> ApiError {
+    let Error::Input(problems) = error else {
+        return ApiError::of(error);
+    };
     let ids = operation.path_parameters().map(|id| id.argument());
     let fields = operation.fields.iter().map(|field| field.name.to_owned());
-    ids.chain(fields).collect::<Vec<_>>().join(", ")
-}
-
-/// A domain error in the words of tools.
-fn explain(error: &Error, names: &str) -> ApiError {
-    let mut said = match error {
-        Error::Input(problems) => ApiError::input(problems, "in the arguments"),
-        error => ApiError::of(error),
-    };
-    if matches!(error, Error::Input(_)) {
-        said.hint = match names {
-            "" => "The tool takes no arguments.".to_owned(),
-            names => format!("Arguments: {names}"),
-        };
+    let names: Vec<_> = ids.chain(fields).collect();
+    ApiError {
+        hint: match &*names {
+            [] => "The tool takes no arguments.".to_owned(),
+            names => format!("Arguments: {}", names.join(", ")),
+        },
+        ..ApiError::input(problems, "in the arguments")
     }
-    said
 }
 
 /// The answer as a tool gives it: structured, and the same as text.
@@ -131,7 +125,10 @@ fn bytes(value: &impl Serialize) -> Vec<u8> {
 }
 
 fn structured(body: Vec<u8>) -> CallToolResult {
-    let content: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut source = serde_json::Deserializer::from_slice(&body);
+    // Ours, and no deeper than what was taken in, with its envelope around it.
+    source.disable_recursion_limit();
+    let content = Value::deserialize(&mut source).unwrap_or_default();
     let text = String::from_utf8_lossy(&body).into_owned();
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(content);

@@ -23,7 +23,8 @@ const PAGE: usize = 100;
 /// client that checks a call by its schema must let one pass that lacks something.
 const RECORDS: &str = "records";
 
-/// All tools.
+/// All tools. What is said of them is kept, since it takes much longer to make than
+/// to send.
 pub(crate) struct Tools {
     /// In the order of the declarations.
     definitions: Vec<Tool>,

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use ureq::http::{Request, StatusCode};
 
@@ -140,7 +141,10 @@ impl Bridge {
             .with_config()
             .limit(LIMIT)
             .read_to_vec()?;
-        let answer = serde_json::from_slice(&body).unwrap_or_default();
+        let mut source = serde_json::Deserializer::from_slice(&body);
+        // As deep as the server's records are.
+        source.disable_recursion_limit();
+        let answer = Value::deserialize(&mut source).unwrap_or_default();
         Ok((response.status(), answer))
     }
 
