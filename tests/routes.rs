@@ -149,6 +149,7 @@ on_both_engines! {
             for (field, kind) in endpoint.body_fields() {
                 let wrong = match kind {
                     "array" | "object" | "uuid" | "date" | "date-time" | "email" | "string" => json!(true),
+                    "phone" | "currency-code" | "country-code" | "time-zone" => json!(true),
                     "number" | "integer" | "boolean" => json!("many"),
                     other => panic!("no wrong value is known for {other}"),
                 };
@@ -231,7 +232,7 @@ on_both_engines! {
             "| `name` | string of at most 255 characters |",
             "| `status` | one of `open`, `won`, `lost` |",
             "| `probability` | number from 0 to 100 or null |",
-            "| `tags` | array of (string of at most 50 characters or object) or null |",
+            "| `tags` | array of (string of 1 to 50 characters or object) or null |",
             "| `skip_action_ids` | array of uuid or null |",
             "- Cost in credits: 2",
         ] {

@@ -696,6 +696,7 @@ mod tests {
     }
 
     crate::input! {
+        #[expect(dead_code, reason = "it is only described")]
         struct Given {
             /// A name.
             required name: Text<9> = "Ada",

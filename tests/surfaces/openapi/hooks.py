@@ -2,18 +2,16 @@
 
 import os
 import uuid
-import zoneinfo
 
 import schemathesis
 from hypothesis import strategies as st
 
 # Texts of which the name of a format tells more than a schema can.
-ZONES = sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
 FORMATS = {
     "country-code": ["AU", "DE", "GB", "US"],
     "currency-code": ["AUD", "EUR", "JPY", "USD"],
     "phone": ["+61 412 345 678", "+447400123456", "+1 212 555 2368"],
-    "time-zone": ZONES,
+    "time-zone": ["America/New_York", "Australia/Sydney", "Europe/Berlin", "UTC"],
 }
 for name, texts in FORMATS.items():
     schemathesis.openapi.format(name, st.sampled_from(texts))
@@ -57,7 +55,11 @@ def filter_failure(context, failure, case, response):
         ids = case.path_parameters.values()
         return "None" not in map(str, ids) and not any(rule in response.text for rule in RULES)
     if failure.code == "ST201":  # Another was not. But a blank text is the same as none.
-        return not any_blank([case.query, case.body])
+        # In a query string nothing is left of an empty list or object but that.
+        query = ["" if value in ([], {}) else value for value in (case.query or {}).values()]
+        return not any_blank([query, case.body])
+    if failure.code == "ST301":  # Something is still there. But of a key only its use ends.
+        return case.path != "/api-keys/{id}" or response.json()["data"]["revoked_at"] is None
     return True
 
 

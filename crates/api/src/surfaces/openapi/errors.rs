@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::refusals;
 use super::{headers, reference};
 use crate::operation::Operation;
+use crate::surfaces::refusals;
 
 /// The responses of an operation when it refuses a call, by their status.
 pub(super) fn of(operation: &Operation) -> impl Iterator<Item = (String, Value)> {

@@ -5,10 +5,10 @@ use crm::input::{FieldDescription, schema_of};
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::super::{examples, reference as page};
 use super::{KEY, errors, headers, links, reference};
 use crate::operation::Operation;
 use crate::schemas::{Definitions, name_of};
+use crate::surfaces::{examples, reference as page};
 
 /// The whole description; the schemas of its body and its answer go to the
 /// definitions.
