@@ -347,6 +347,15 @@ impl Endpoint {
         self.0["path"].as_str().expect("a path")
     }
 
+    /// What it is called as a tool.
+    pub(crate) fn tool(&self) -> &str {
+        self.0["tool_name"].as_str().expect("a tool")
+    }
+
+    pub(crate) fn is_write(&self) -> bool {
+        self.0["is_write"].as_bool().expect("whether it writes")
+    }
+
     pub(crate) fn scopes(&self) -> Vec<&str> {
         let scopes = self.0["scopes"].as_array().expect("a list of scopes");
         scopes.iter().filter_map(Value::as_str).collect()

@@ -17,6 +17,7 @@ mod idempotency;
 mod isolation;
 mod keys;
 mod logs;
+mod mcp;
 mod metrics;
 mod opportunities;
 mod overload;

@@ -60,7 +60,11 @@ on_both_engines! {
             }
         }
         for endpoint in &endpoints {
-            let client = server.client_with(&endpoint.scopes());
+            // A key has one at least.
+            let client = match &*endpoint.scopes() {
+                [] => server.client_with(&["crm_audit:read"]),
+                scopes => server.client_with(scopes),
+            };
             let answer = call(&client, endpoint.method(), &endpoint.path_to_nothing(), "{}");
             assert!(
                 ![401, 403].contains(&answer.status),

@@ -185,6 +185,28 @@ on_both_engines! {
         }
     }
 
+    fn a_call_of_a_tool_is_a_span_within_its_request(server: &Server) {
+        let collector = Collector::start();
+        let server = server.another(&["--otlp-endpoint", &collector.url]);
+        let call = json!({"name": "list_customers", "arguments": {"search": "Zebulon"}});
+        let call = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}).to_string();
+        let headers = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+        server.client().under("").raw("POST", "/mcp", &headers, call.as_bytes()).expect(200);
+        assert!(server.terminate().success());
+
+        let spans = collector.spans();
+        let request = named(&spans, "POST /mcp");
+        let tool = named(&spans, "tools/call list_companies");
+        assert!(within(&spans, request).contains(&tool), "{spans:?}");
+        assert_eq!(text(tool, "gen_ai.tool.name"), "list_companies");
+        assert_eq!(attribute(tool, "status"), Some(&Attribute::IntValue(200)));
+        let work = within(&spans, tool);
+        assert!(work.iter().any(|span| span.name == "scan"), "{work:?}");
+        for body in collector.bodies() {
+            assert!(!String::from_utf8_lossy(&body).contains("Zebulon"));
+        }
+    }
+
     fn nothing_that_a_client_sent_is_in_a_trace(server: &Server) {
         let collector = Collector::start();
         let server = server.another(&["--otlp-endpoint", &collector.url]);

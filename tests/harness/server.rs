@@ -1,6 +1,7 @@
 //! The real binary, serving an installation of its own.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -299,6 +300,53 @@ impl Server {
             Ok(output) => output,
             Err(error) => panic!("{BINARY} does not run: {error}"),
         }
+    }
+
+    /// The same with something to read from the standard input, which is closed
+    /// behind it.
+    pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = self.cli_piped(arguments);
+        if let Some(mut pipe) = child.stdin.take() {
+            // It may end before it has read all.
+            let _ = pipe.write_all(input.as_bytes());
+        }
+        child
+            .wait_with_output()
+            .expect("the output of our own child")
+    }
+
+    /// The same with a standard input that stays open; once it has printed a line
+    /// it gets SIGTERM. Its exit status, and the line.
+    pub(crate) fn cli_terminated(&self, arguments: &[&str], input: &str) -> (ExitStatus, String) {
+        let mut child = self.cli_piped(arguments);
+        let pipe = child.stdin.as_mut().expect("its standard input");
+        pipe.write_all(input.as_bytes()).expect("a reader");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its standard output");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        signal("TERM", child.id());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = child.try_wait().expect("the state of our own child") {
+                return (status, line);
+            }
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("{arguments:?} did not end within {PATIENCE:?} of SIGTERM");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn cli_piped(&self, arguments: &[&str]) -> Child {
+        let mut command = self.installation.command();
+        let child = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        child.unwrap_or_else(|error| panic!("{BINARY} does not run: {error}"))
     }
 
     /// Runs a command that must succeed, with `--json`, and reads what it

@@ -53,16 +53,15 @@ impl Authenticator {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The key that a request came with.
+    /// What this key opens.
     ///
     /// # Errors
     /// `UNAUTHORIZED`, or what the database answers.
     pub(crate) async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        key: &str,
         now: Timestamp,
     ) -> Result<Credential, ApiError> {
-        let key = bearer(headers)?;
         let digest = KeyDigest::of(key);
         let credential = match self.remembered(digest) {
             Some(credential) => credential,

@@ -137,9 +137,14 @@ fn enclose<T: Serialize>(data: T, pagination: Option<Pagination>, meta: &Meta) -
     }))
 }
 
+/// The schema of what an envelope says beside its data.
+pub(crate) fn meta_schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Meta>()
+}
+
 /// The schema of a body with `data` in its envelope.
 pub(crate) fn schema(generator: &mut SchemaGenerator, data: &Schema, has_pages: bool) -> Schema {
-    let meta = generator.subschema_for::<Meta>();
+    let meta = meta_schema(generator);
     if !has_pages {
         return json_schema!({
             "type": "object",

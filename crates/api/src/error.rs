@@ -231,7 +231,7 @@ impl ApiError {
     /// What a domain error says on the wire.
     pub(crate) fn of(error: &crm::Error) -> Self {
         match error {
-            crm::Error::Input(problems) => Self::input(problems),
+            crm::Error::Input(problems) => Self::input(problems, "in the request body"),
             crm::Error::NotFound { what, .. } => Self::new(
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND",
@@ -269,7 +269,8 @@ impl ApiError {
         }
     }
 
-    fn input(problems: &Problems) -> Self {
+    /// What is wrong with an input, whose fields are sent in this `place`.
+    pub(crate) fn input(problems: &Problems, place: &str) -> Self {
         let code = match problems.missing.is_empty() {
             true => "VALIDATION_ERROR",
             false => "MISSING_FIELDS",
@@ -281,7 +282,7 @@ impl ApiError {
                 .iter()
                 .map(|name| format!("'{name}'"))
                 .collect();
-            fixes.push(format!("Include {} in the request body.", names.join(", ")));
+            fixes.push(format!("Include {} {place}.", names.join(", ")));
         }
         fixes.extend(problems.invalid.iter().map(|problem| {
             problem
@@ -324,6 +325,18 @@ impl ApiError {
         }
     }
 
+    /// The error as the caller is told it. What lies behind one of the server's own
+    /// is for the log; the caller gets the id by which the operator finds it there.
+    pub(crate) fn told(mut self, request_id: &str) -> Self {
+        if let Some(cause) = &self.aside.cause {
+            tracing::error!(request_id, cause, "a call failed");
+        }
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            self.hint = format!("The request id is {request_id}.");
+        }
+        self
+    }
+
     /// As it is answered.
     pub(crate) fn envelope(&self) -> Envelope<'_> {
         Envelope { error: self }
@@ -333,6 +346,27 @@ impl ApiError {
     pub(crate) fn body(&self) -> Vec<u8> {
         serde_json::to_vec(&self.envelope()).expect("texts and a number are always JSON")
     }
+
+    /// The error for a client that sees no headers: with the seconds after which
+    /// to try again, if it is worth that.
+    pub(crate) fn without_headers(&self) -> WithoutHeaders<'_> {
+        let mut headers = self.aside.headers.iter();
+        let after = headers.find(|(name, _)| *name == "retry-after");
+        WithoutHeaders {
+            error: self,
+            retry_after: after.and_then(|(_, seconds)| seconds.parse().ok()),
+        }
+    }
+}
+
+/// An error with what is otherwise said in headers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WithoutHeaders<'a> {
+    #[serde(flatten)]
+    error: &'a ApiError,
+    /// In how many seconds to try again; only there when that may help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 fn capitalised(text: &str) -> Cow<'_, str> {
@@ -354,7 +388,7 @@ mod tests {
         let mut problems = Problems::default();
         problems.invalid("value", "must be a number");
         assert_eq!(
-            ApiError::input(&problems).fix,
+            ApiError::input(&problems, "in the arguments").fix,
             "Correct 'value': it must be a number."
         );
         let mut problems = Problems::default();

@@ -6,7 +6,9 @@
 //! below this one.
 
 mod auth;
+mod calls;
 mod credits;
+mod discovery;
 mod envelope;
 mod error;
 mod metrics;
@@ -23,3 +25,4 @@ pub use metrics::MetricsAccess;
 pub use rate_limits::RateLimit;
 pub use surfaces::PREFIXES;
 pub use surfaces::http::{Connection, Options, Service};
+pub use surfaces::mcp::{Identity, StdioError};

@@ -61,10 +61,14 @@ impl MetricsAccess {
 /// Method, route and the class of the status, each with its label's name.
 type Labels = [(&'static str, &'static str); 3];
 
+/// A tool and the class of the status, each with its label's name.
+type ToolLabels = [(&'static str, &'static str); 2];
+
 /// All metrics of one server.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Labels, Histogram, fn() -> Histogram>,
+    tools: Family<ToolLabels, Histogram, fn() -> Histogram>,
     at_work: Gauge,
     refused: Counter,
     connections: Gauge,
@@ -80,6 +84,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::default(),
             requests,
+            tools: Family::new_with_constructor(duration_histogram as fn() -> Histogram),
             at_work: Gauge::default(),
             refused: Counter::default(),
             connections: Gauge::default(),
@@ -98,6 +103,12 @@ impl Metrics {
             "Requests that were answered, by the time it took",
             Unit::Seconds,
             self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "dealwright_tool_call_duration",
+            "Calls of tools by agents, by the time they took",
+            Unit::Seconds,
+            self.tools.clone(),
         );
         registry.register(
             "dealwright_http_requests_at_work",
@@ -144,6 +155,15 @@ impl Metrics {
             ("status", class(status)),
         ];
         self.requests
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// A tool was called, by one of its names, and ended with the status that the
+    /// call would have over HTTP.
+    pub(crate) fn tool_called(&self, tool: &'static str, status: StatusCode, took: Duration) {
+        let labels = [("tool", tool), ("status", class(status))];
+        self.tools
             .get_or_create(&labels)
             .observe(took.as_secs_f64());
     }

@@ -34,9 +34,9 @@ use crate::once::Once;
 use crate::schemas;
 
 /// The largest body of an ordinary request, in bytes.
-const BODY_LIMIT: usize = 2 * 1024 * 1024;
+pub(crate) const BODY_LIMIT: usize = 2 * 1024 * 1024;
 /// The largest body of a request for many records, in bytes.
-const BULK_BODY_LIMIT: usize = 16 * 1024 * 1024;
+pub(crate) const BULK_BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// The filter that makes any list a search, which may read for long.
 const SEARCH: &str = "search";
@@ -65,6 +65,9 @@ pub struct Operation {
     pub status: StatusCode,
     /// The largest body that it takes, in bytes.
     pub body_limit: usize,
+    /// Whether, of a POST, it does more than add something: it brings about what
+    /// the call describes, whatever was there before.
+    pub overwrites: bool,
     /// The fields that it takes: of the body of a POST, PATCH or PUT, of the
     /// query string of a GET or DELETE.
     pub fields: Vec<FieldDescription>,
@@ -109,6 +112,13 @@ pub struct PathParameter {
 }
 
 impl PathParameter {
+    /// What it was once called there, if that was something else.
+    pub fn old_argument(&self) -> Option<String> {
+        let name = self.argument();
+        let mut renamed = OLD_SEGMENTS.map(|old| rename_words(&name, old)).into_iter();
+        renamed.find(|old| *old != name)
+    }
+
     /// Its name among the arguments of a tool, as in `contact_id`.
     pub fn argument(&self) -> String {
         format!("{}_id", self.record.to_lowercase().replace(' ', "_"))
@@ -125,6 +135,17 @@ impl PathParameter {
     }
 }
 
+/// What a call of an operation does to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effect {
+    /// Nothing is changed.
+    pub reads_only: bool,
+    /// Something that was there may be changed or gone.
+    pub destroys: bool,
+    /// The same call again changes nothing more.
+    pub repeatable: bool,
+}
+
 /// The beginning of a declaration.
 pub(crate) struct Declaration {
     method: Method,
@@ -134,6 +155,8 @@ pub(crate) struct Declaration {
     summary: &'static str,
     description: &'static str,
     body_limit: usize,
+    free: bool,
+    overwrites: bool,
     long: bool,
 }
 
@@ -166,6 +189,32 @@ impl Operation {
             paths.extend(renamed);
         }
         paths
+    }
+
+    /// Every name that it has as a tool, its own first.
+    pub fn tools(&self) -> Vec<String> {
+        let mut names = vec![self.tool.to_owned()];
+        for old in OLD_SEGMENTS {
+            let renamed: Vec<_> = names
+                .iter()
+                .map(|name| rename_words(name, old))
+                .filter(|name| !names.contains(name))
+                .collect();
+            names.extend(renamed);
+        }
+        names
+    }
+
+    /// What a call does to what is there.
+    pub fn effect(&self) -> Effect {
+        let post = self.method == Method::POST;
+        // A POST to a record's own address links it, which is done once.
+        let links = self.path.rsplit('/').next().is_some_and(is_parameter);
+        Effect {
+            reads_only: !self.is_write(),
+            destroys: self.is_write() && (!post || self.overwrites),
+            repeatable: !self.is_write() || !post || self.overwrites || links,
+        }
     }
 
     /// The resource that it belongs to: the first segment of its path.
@@ -291,6 +340,8 @@ impl Declaration {
             summary: "",
             description: "",
             body_limit: BODY_LIMIT,
+            free: false,
+            overwrites: false,
             long: false,
         }
     }
@@ -313,6 +364,19 @@ impl Declaration {
     pub(crate) fn bulk(self) -> Self {
         Self {
             body_limit: BULK_BODY_LIMIT,
+            ..self
+        }
+    }
+
+    /// Costs nothing.
+    pub(crate) fn free(self) -> Self {
+        Self { free: true, ..self }
+    }
+
+    /// Brings about what the call describes, whatever was there before.
+    pub(crate) fn overwrites(self) -> Self {
+        Self {
+            overwrites: true,
             ..self
         }
     }
@@ -389,6 +453,8 @@ impl Declaration {
             summary,
             description,
             body_limit,
+            free,
+            overwrites,
             long: _,
         } = self;
         assert_eq!(
@@ -416,9 +482,10 @@ impl Declaration {
             scopes,
             summary,
             description,
-            cost,
+            cost: if free { 0 } else { cost },
             status: A::STATUS,
             body_limit,
+            overwrites,
             fields,
             needed,
             has_pages: A::HAS_PAGES,
@@ -481,6 +548,11 @@ fn parameters(path: &'static str) -> impl Iterator<Item = (&'static str, &'stati
         .filter_map(|(before, segment)| Some((before, segment.strip_prefix(':')?)))
 }
 
+/// True of a segment of a path that stands for an id.
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with(':')
+}
+
 /// A segment of a path in words: `api-keys` as `API keys`.
 pub(crate) fn words(segment: &str) -> String {
     let words: Vec<_> = segment
@@ -514,6 +586,28 @@ fn rename(path: &str, today: &str, old: &str) -> String {
     segments.join("/")
 }
 
+/// What a resource was once called.
+pub(crate) fn old_names(resource: &str) -> impl Iterator<Item = &'static str> {
+    let old = OLD_SEGMENTS
+        .into_iter()
+        .filter(move |(today, _)| *today == resource);
+    old.map(|(_, old)| old)
+}
+
+/// The name of a tool or of an argument with its words in their old form, of one
+/// and of many.
+pub(crate) fn rename_words(name: &str, (today, old): (&str, &str)) -> String {
+    let words: Vec<_> = name
+        .split('_')
+        .map(|word| match word {
+            word if word == today => old.to_owned(),
+            word if word == singular(today) => singular(old),
+            word => word.to_owned(),
+        })
+        .collect();
+    words.join("_")
+}
+
 #[cfg(test)]
 mod tests {
     use crm::input::Nothing;
@@ -538,6 +632,67 @@ mod tests {
             ]
         );
         assert_eq!(of("/company/users/:id"), ["/company/users/:id"]);
+    }
+
+    #[test]
+    fn a_tool_is_also_called_by_its_old_names() {
+        let of = |tool| {
+            Operation::get("/contacts", tool)
+                .read(|_, _, [], _: Nothing| Ok(()))
+                .tools()
+        };
+        assert_eq!(
+            of("list_company_opportunities"),
+            [
+                "list_company_opportunities",
+                "list_company_deals",
+                "list_customer_opportunities",
+                "list_customer_deals",
+            ]
+        );
+        assert_eq!(of("get_opportunity"), ["get_opportunity", "get_deal"]);
+        assert_eq!(of("get_user"), ["get_user"]);
+    }
+
+    #[test]
+    fn a_call_is_repeatable_unless_it_makes_something_new() {
+        let effect = |method, path: &'static str, overwrites| {
+            let declared = Declaration::new(method, path, "tool");
+            let declared = Declaration {
+                overwrites,
+                ..declared
+            };
+            let operation = match path.matches(':').count() {
+                0 => declared.write(|_, _, [], _: Nothing| Ok(())),
+                1 => declared.write(|_, _, [_id], _: Nothing| Ok(())),
+                _ => declared.write(|_, _, [_id, _other], _: Nothing| Ok(())),
+            };
+            let Effect {
+                reads_only,
+                destroys,
+                repeatable,
+            } = operation.effect();
+            assert!(!reads_only, "{path}");
+            (destroys, repeatable)
+        };
+        for (method, path, overwrites, expected) in [
+            (Method::POST, "/contacts", false, (false, false)),
+            (
+                Method::POST,
+                "/contacts/:id/employers/:companyId",
+                false,
+                (false, true),
+            ),
+            (Method::POST, "/opportunities/:id/move", true, (true, true)),
+            (Method::PATCH, "/contacts/:id", false, (true, true)),
+            (Method::DELETE, "/contacts/:id", false, (true, true)),
+        ] {
+            assert_eq!(effect(method, path, overwrites), expected, "{path}");
+        }
+        let searched = Operation::post("/contacts/search", "tool")
+            .read(|_, _, [], _: Search| Ok(()))
+            .effect();
+        assert!(searched.reads_only && searched.repeatable && !searched.destroys);
     }
 
     #[test]

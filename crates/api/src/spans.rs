@@ -55,6 +55,25 @@ pub(crate) fn answered(span: &Span, method: &Method, route: &'static str, status
     }
 }
 
+/// The span of a call of a tool, within that of the request that it came with.
+pub(crate) fn of_tool(tool: &'static str) -> Span {
+    tracing::info_span!(
+        "tools/call",
+        otel.name = %format_args!("tools/call {tool}"),
+        otel.status_code = Empty,
+        gen_ai.tool.name = tool,
+        status = Empty,
+    )
+}
+
+/// A call of a tool has ended, with the status that it would have over HTTP.
+pub(crate) fn tool_ended(span: &Span, status: StatusCode) {
+    span.record("status", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 /// What a request says of the client's trace: where it is, and not what other
 /// systems have written beside it.
 struct ClientTrace<'a>(&'a HeaderMap);

@@ -177,6 +177,15 @@ impl Fields {
         }
     }
 
+    /// The arguments of a tool. Where the operation is one that takes a query
+    /// string, a text may also stand for what it would there.
+    pub fn of_arguments(object: Map<String, Value>, from_query: bool) -> Self {
+        Self {
+            from_query,
+            ..Self::of_object(object)
+        }
+    }
+
     /// Reads the fields of a record that does not exist yet.
     pub(crate) fn of_new_record<I: Input>(&mut self) -> Option<I> {
         self.of_new_record = true;

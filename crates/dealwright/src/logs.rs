@@ -4,7 +4,7 @@
 
 use std::io::IsTerminal as _;
 
-use tracing::Subscriber;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
@@ -38,7 +38,7 @@ fn subscriber(
     // A span that nobody takes is not even made.
     let mut layers = vec![
         lines
-            .with_filter(filter.and(filter_fn(|about| about.is_event())))
+            .with_filter(filter.and(filter_fn(|about| about.is_event() && is_discreet(about))))
             .boxed(),
     ];
     layers.extend(traces.map(|traces| {
@@ -48,10 +48,15 @@ fn subscriber(
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_target(false)
-            .with_filter(filter_fn(|about| about.is_span()))
+            .with_filter(filter_fn(|about| about.is_span() && is_discreet(about)))
             .boxed()
     }));
     tracing_subscriber::registry().with(layers)
+}
+
+/// False of what a crate of others says that shows messages as they come.
+fn is_discreet(about: &Metadata<'_>) -> bool {
+    !about.target().starts_with("rmcp")
 }
 
 #[cfg(test)]

@@ -17,18 +17,24 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "List API keys",
-                "The newest first, without the keys themselves.",
+                "The newest first, with their scopes and when they were last used, without the \
+                 keys themselves.",
             )
             .read(|db, who, [], page: PageRequest| api_keys::list(db, who, page)),
         Operation::get("/api-keys/:id", "get_api_key")
             .scopes(READ)
-            .about("Get an API key", "Its record, without the key itself.")
+            .about(
+                "Get an API key",
+                "The record of one key: its scopes, its end, when it was last used. The key \
+                 itself is shown only by `create_api_key`.",
+            )
             .read(|db, who, [id], _: Nothing| record::get::<ApiKey>(db, who, id).map(One)),
         Operation::post("/api-keys", "create_api_key")
             .scopes(WRITE)
             .about(
                 "Create an API key",
-                "The answer shows the `key` once: keep it. A key can't grant what it lacks itself.",
+                "The answer shows the `key` once: keep it. A key can't grant what it lacks \
+                 itself.",
             )
             .write(|tx, who, [], input: New<ApiKeyFields>| {
                 api_keys::create(tx, who, input).map(Created)
@@ -37,7 +43,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update an API key",
-                "Changes its name, its scopes or its end. A key can't grant what it lacks itself.",
+                "Changes its name, its scopes or its end, at once. A key can't grant what it \
+                 lacks itself. To end it now use `revoke_api_key`.",
             )
             .write(|tx, who, [id], input: ApiKeyFields| {
                 api_keys::update(tx, who, id, input).map(One)
@@ -46,7 +53,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Revoke an API key",
-                "It is refused from now on; its record stays, with `revoked_at`.",
+                "It is refused from now on, which can't be undone; its record stays, with \
+                 `revoked_at`.",
             )
             .write(|tx, who, [id], _: Nothing| api_keys::revoke(tx, who, id)),
     ]

@@ -21,28 +21,35 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "List companies",
-                "The newest first. All filters may be combined. Follow `pagination.next_cursor` \
-                 for older ones.",
+                "The newest first. All filters may be combined. To find one by a part of its name \
+                 use `search_companies`. Follow `pagination.next_cursor` for older ones.",
             )
             .long()
             .read(|db, who, [], input: ListCompanies| companies::list(db, who, &input)),
         Operation::get("/companies/:id", "get_company")
             .scopes(READ)
-            .about("Get a company", "One company.")
+            .about(
+                "Get a company",
+                "One company by its id. Who works there comes by `list_company_contacts`, what is \
+                 sold to it by `list_company_opportunities`.",
+            )
             .read(|db, who, [id], _: Nothing| record::get::<Company>(db, who, id).map(One)),
         Operation::post("/companies", "create_company")
             .scopes(WRITE)
             .about(
                 "Create a company",
-                "Phone numbers are kept in E.164, read in the workspace's country.",
+                "An organisation that the business sells to or buys from. Look by \
+                 `search_companies` first: nothing keeps two from having the same name. Phone \
+                 numbers are kept in E.164, read in the workspace's country.",
             )
             .write(|tx, who, [], input: NewCompany| companies::create(tx, who, input).map(Created)),
         Operation::patch("/companies/:id", "update_company")
             .scopes(WRITE)
             .about(
                 "Update a company",
-                "Changes the fields that are sent; `null` clears one that may be empty. Each field that really \
-                 changes is written to the change log.",
+                "Changes the fields that are sent; `null` clears one that may be empty; \
+                 `metadata` is replaced as a whole. Each field that really changes is written to \
+                 the change log.",
             )
             .write(|tx, who, [id], input: CompanyUpdate| {
                 companies::update(tx, who, id, input).map(One)
@@ -60,8 +67,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "Search companies",
-                "Finds a text anywhere in a name, an e-mail address or a phone number, in any \
-                 case, with or without accents. The best match comes first, then the newest.",
+                "Finds a text anywhere in a company's name, e-mail address or phone number, in \
+                 any case, with or without accents. The best match comes first, then the newest. \
+                 For people use `search_contacts`.",
             )
             .long()
             .read(|db, who, [], input: Search| companies::search(db, who, &input)),
@@ -69,12 +77,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(&["companies:read", "contacts:read"])
             .about(
                 "List a company's contacts",
-                "The contacts who work for it, each with `linked_at`.",
+                "The people who work for it, each with `linked_at`. They are linked by \
+                 `add_contact_employer`.",
             )
             .read(|db, who, [id], page: PageRequest| companies::contacts(db, who, id, page)),
         Operation::get("/companies/:id/opportunities", "list_company_opportunities")
             .scopes(&["companies:read", "opportunities:read"])
-            .about("List a company's opportunities", "The newest first.")
+            .about(
+                "List a company's opportunities",
+                "Those whose `customer_id` is the company, the newest first. With other filters \
+                 use `list_opportunities`.",
+            )
             .read(|db, who, [id], input: ListOf| {
                 opportunities::list_of(db, who, Of::Company(id), &input)
             }),
@@ -83,16 +96,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Create up to 100 companies",
                 "Each record stands alone: what is in `created` is kept, what is in `errors` left \
-                 no trace and may be sent again.",
+                 no trace and may be sent again. For a single one use `create_company`.",
             )
             .bulk()
             .write(|tx, who, [], input: BulkCreate| companies::bulk_create(tx, who, input)),
         Operation::post("/companies/bulk-delete", "bulk_delete_companies")
             .scopes(&["companies:delete"])
+            .overwrites()
             .about(
                 "Delete up to 100 companies",
-                "As deleting each of them; an id that names none is in `failed`. It can't be \
-                 undone.",
+                "As `delete_company` for each; an id that names none is in `failed`, and the \
+                 others are deleted all the same. It can't be undone.",
             )
             .bulk()
             .write(|tx, who, [], input: bulk::Delete| {

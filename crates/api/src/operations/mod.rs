@@ -1,5 +1,6 @@
 //! Every operation of the API, a file for each resource.
 
+mod agents;
 mod api_keys;
 mod companies;
 mod contacts;
@@ -13,6 +14,7 @@ use crate::operation::Operation;
 /// All of them, in the order in which the surfaces show them.
 pub fn all() -> Vec<Operation> {
     [
+        agents::operations(),
         opportunities::operations(),
         pipelines::operations(),
         contacts::operations(),
@@ -40,7 +42,9 @@ mod tests {
     fn no_two_operations_share_a_tool_name_or_a_route() {
         let (mut tools, mut routes) = (HashSet::new(), HashSet::new());
         for operation in all() {
-            assert!(tools.insert(operation.tool), "{}", operation.tool);
+            for tool in operation.tools() {
+                assert!(tools.insert(tool.clone()), "{tool}");
+            }
             for path in operation.paths() {
                 let route = format!("{} {path}", operation.method);
                 assert!(routes.insert(route.clone()), "{route}");
@@ -49,12 +53,24 @@ mod tests {
     }
 
     #[test]
-    fn no_two_ids_in_a_path_are_of_the_same_record() {
+    fn no_two_arguments_of_a_tool_have_the_same_name() {
         for operation in all() {
             let mut records = HashSet::new();
             for id in operation.path_parameters() {
                 assert!(records.insert(id.record.clone()), "{}", operation.path);
+                let fields = operation.fields.iter();
+                assert!(
+                    fields.clone().all(|field| field.name != id.argument()),
+                    "{}",
+                    operation.tool
+                );
             }
+            let reserved = |name| ["idempotency_key"].contains(&name);
+            assert!(
+                !operation.fields.iter().any(|field| reserved(field.name)),
+                "{}",
+                operation.tool
+            );
         }
     }
 
@@ -105,7 +121,13 @@ mod tests {
     #[test]
     fn every_operation_says_what_it_needs_and_what_it_does() {
         for operation in all() {
-            assert!(!operation.scopes.is_empty(), "{}", operation.tool);
+            let is_for_all = operation.cost == 0;
+            assert_eq!(
+                operation.scopes.is_empty(),
+                is_for_all,
+                "{}",
+                operation.tool
+            );
             assert!(!operation.summary.is_empty(), "{}", operation.tool);
             assert!(operation.description.ends_with('.'), "{}", operation.tool);
             for field in &operation.fields {

@@ -21,7 +21,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "List opportunities",
-                "The newest first, with their cards (`placements`). All filters may be combined. \
+                "The newest first, with their cards (`placements`). All filters may be combined; \
+                 use it for questions such as which are open, whose they are or what stands in a \
+                 stage. To find one by a name, an address or a number use `search_opportunities`. \
                  Follow `pagination.next_cursor` for older ones.",
             )
             .read(|db, who, [], input: ListOpportunities| opportunities::list(db, who, &input)),
@@ -29,7 +31,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "Get an opportunity",
-                "One opportunity with its cards, and with what `expand` names.",
+                "One opportunity by its id, with its cards and with what `expand` names. Without \
+                 the id, find it by `search_opportunities`.",
             )
             .read(|db, who, [id], input: Expansions| {
                 opportunities::get(db, who, id, &input).map(One)
@@ -39,8 +42,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Create an opportunity",
                 "With `pipeline_id` it enters that pipeline's first stage, with `stage_id` that \
-                 stage; without either it has no card. Set `skip_automations` when importing old \
-                 records.",
+                 stage; without either it has no card and stands in no pipeline. Look for it by \
+                 `search_opportunities` first: nothing keeps two from having the same name. For \
+                 several at once use `bulk_create_opportunities`. Set `skip_automations` when \
+                 importing old records.",
             )
             .write(|tx, who, [], input: NewOpportunity| {
                 opportunities::create(tx, who, input).map(Created)
@@ -49,9 +54,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Update an opportunity",
-                "Changes the fields that are sent; `null` clears one that may be empty. A new `status` sets or \
-                 clears `won_at`, `lost_at` and `actual_close_date` but moves no card: for another \
-                 stage use POST /opportunities/:id/move. Each field that really changes is written to the change log.",
+                "Changes the fields that are sent; `null` clears one that may be empty; `tags` \
+                 and `metadata` are replaced as a whole. A new `status` sets or clears `won_at`, \
+                 `lost_at` and `actual_close_date` but moves no card: for another stage use \
+                 `move_opportunity`. Each field that really changes is written to the change log.",
             )
             .write(|tx, who, [id], input: OpportunityUpdate| {
                 opportunities::update(tx, who, id, input).map(One)
@@ -61,7 +67,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Delete an opportunity",
                 "Its cards and its links to contacts and users go with it; the contacts, the \
-                 company and the users stay. It can't be undone.",
+                 company and the users stay. It can't be undone: to close an opportunity, move it \
+                 to a lost stage instead.",
             )
             .write(|tx, who, [id], _: Nothing| opportunities::delete(tx, who, id)),
         Operation::post("/opportunities/search", "search_opportunities")
@@ -71,28 +78,32 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Finds a text anywhere in an opportunity's name and in the name, e-mail address \
                  or phone number of its contact and its company, in any case, with or without \
                  accents; phone numbers however they are typed. The best match comes first, then \
-                 the newest.",
+                 the newest. To list by status, stage or owner use `list_opportunities`.",
             )
             .long()
             .read(|db, who, [], input: Search| opportunities::search(db, who, &input)),
         Operation::post("/opportunities/:id/move", "move_opportunity")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Move an opportunity to a stage",
-                "Afterwards it has exactly one card, there: cards in other pipelines go. A stage \
-                 that is won or lost decides its status, leaving such a stage reopens it. \
-                 `stage_changed` automations fire only if the stage really changes.",
+                "Afterwards it has exactly one card, there: cards in other pipelines go. To keep \
+                 those use `add_opportunity_card`. A stage that is won or lost decides its \
+                 status, leaving such a stage reopens it. `stage_changed` automations fire only \
+                 if the stage really changes. `list_pipeline_stages` has the ids of the stages.",
             )
             .write(|tx, who, [id], input: Target| {
                 opportunities::move_to(tx, who, id, &input).map(One)
             }),
         Operation::post("/opportunities/:id/add-card", "add_opportunity_card")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Add an opportunity to a pipeline",
-                "Its cards in other pipelines stay; a card that it has in this pipeline already \
-                 changes its stage. `stage_changed` automations fire on a new card or a changed \
-                 stage.",
+                "Its cards in other pipelines stay, so that it stands in several at once; a card \
+                 that it has in this pipeline already changes its stage. To leave the other \
+                 pipelines use `move_opportunity`. `stage_changed` automations fire on a new card \
+                 or a changed stage.",
             )
             .write(|tx, who, [id], input: Target| {
                 opportunities::add_card(tx, who, id, &input).map(One)
@@ -101,7 +112,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(&["opportunities:read", "contacts:read"])
             .about(
                 "List an opportunity's additional contacts",
-                "The contacts beside the primary one, each with `linked_at`.",
+                "The contacts beside the primary one, each with `linked_at`. The primary one is \
+                 `contact_id` of the opportunity: see `get_opportunity` with `expand` for it.",
             )
             .read(|db, who, [id], page: PageRequest| opportunities::contacts(db, who, id, page)),
         Operation::post(
@@ -111,8 +123,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .scopes(WRITE)
         .about(
             "Add a contact to an opportunity",
-            "Beside the primary contact, which `contact_id` of the opportunity names. Adding \
-                 one twice is a conflict.",
+            "Beside the primary contact, which `contact_id` of the opportunity names and \
+                 `update_opportunity` sets. Adding one twice is a conflict.",
         )
         .write(|tx, who, [id, contact_id], _: Nothing| {
             opportunities::add_contact(tx, who, id, contact_id).map(Created)
@@ -124,7 +136,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .scopes(WRITE)
         .about(
             "Remove a contact from an opportunity",
-            "Only the link goes; the contact stays.",
+            "Only the link goes; the contact stays. The primary contact is no such link: \
+                 change `contact_id` by `update_opportunity` instead.",
         )
         .write(|tx, who, [id, contact_id], _: Nothing| {
             opportunities::remove_contact(tx, who, id, contact_id)
@@ -133,7 +146,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "List the users assigned to an opportunity",
-                "Each with `is_primary`, true for the one in charge, and `assigned_at`.",
+                "Each with `is_primary`, true for the one in charge, and `assigned_at`. For all \
+                 opportunities of a user use `list_opportunities` with `assigned_to`.",
             )
             .read(|db, who, [id], page: PageRequest| opportunities::users(db, who, id, page)),
         Operation::post(
@@ -143,8 +157,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .scopes(WRITE)
         .about(
             "Assign a user to an opportunity",
-            "The first user assigned becomes the primary one. Assigning one twice is a \
-                 conflict.",
+            "The first user assigned becomes the primary one; those assigned before stay. \
+                 Assigning one twice is a conflict. `list_users` has the ids.",
         )
         .write(|tx, who, [id, user_id], _: Nothing| {
             opportunities::assign_user(tx, who, id, user_id).map(Created)
@@ -156,7 +170,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .scopes(WRITE)
         .about(
             "Unassign a user from an opportunity",
-            "If it was the primary one, the user assigned next becomes it.",
+            "Only the link goes; the user stays. If it was the primary one, the user assigned \
+                 next becomes it.",
         )
         .write(|tx, who, [id, user_id], _: Nothing| {
             opportunities::unassign_user(tx, who, id, user_id)
@@ -167,17 +182,18 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Create up to 100 opportunities",
                 "Each record stands alone: what is in `created` is kept, what is in `errors` left \
                  no trace and may be sent again. The call's `pipeline_id` and `stage_id` are for \
-                 the records that name no pipeline and no stage of their own. Set `skip_automations` when \
-                 importing old records.",
+                 the records that name no pipeline and no stage of their own. For a single one \
+                 use `create_opportunity`. Set `skip_automations` when importing old records.",
             )
             .bulk()
             .write(|tx, who, [], input: BulkCreate| opportunities::bulk_create(tx, who, input)),
         Operation::post("/opportunities/bulk-delete", "bulk_delete_opportunities")
             .scopes(&["opportunities:delete"])
+            .overwrites()
             .about(
                 "Delete up to 100 opportunities",
-                "As deleting each of them; an id that names none is in `failed`. It can't be \
-                 undone.",
+                "As `delete_opportunity` for each; an id that names none is in `failed`, and the \
+                 others are deleted all the same. It can't be undone.",
             )
             .bulk()
             .write(|tx, who, [], input: bulk::Delete| {
@@ -185,11 +201,12 @@ pub(super) fn operations() -> Vec<Operation> {
             }),
         Operation::post("/opportunities/bulk-move", "bulk_move_opportunities")
             .scopes(WRITE)
+            .overwrites()
             .about(
                 "Move up to 100 opportunities to a stage",
-                "As moving each of them; an id that names none is in `failed`. Set \
-                 `skip_automations`, or name actions in `skip_action_ids`, so that no contact is \
-                 flooded.",
+                "As `move_opportunity` for each; an id that names none is in `failed`, and the \
+                 others are moved all the same. Set `skip_automations`, or name actions in \
+                 `skip_action_ids`, so that no contact is flooded.",
             )
             .bulk()
             .write(|tx, who, [], input: BulkMove| {

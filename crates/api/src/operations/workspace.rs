@@ -16,15 +16,17 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(READ)
             .about(
                 "Get the workspace",
-                "The business that the key belongs to: its name, time zone, currency and country.",
+                "The business that the key belongs to: its name, time zone, currency and country. \
+                 What it offers to choose from is in `get_crm_settings`.",
             )
             .read(|db, who, [], _: Nothing| workspaces::get(db, who).map(One)),
         Operation::patch("/company", "update_workspace")
             .scopes(WRITE)
             .about(
                 "Update the workspace",
-                "The time zone decides which day it is, the currency is that of new \
-                 opportunities, the country the one in which phone numbers are read.",
+                "Changes the fields that are sent. The time zone decides which day it is, the \
+                 currency is that of new opportunities, the country the one in which phone \
+                 numbers are read; records that are there stay as they are.",
             )
             .write(|tx, who, [], input: WorkspaceUpdate| {
                 workspaces::update(tx, who, input).map(One)
@@ -34,7 +36,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Get the settings",
                 "What the workspace offers to choose from: sources, reasons, types, categories, \
-                 custom fields, quick links and tags.",
+                 custom fields, quick links and tags. Look here before writing `lead_source`, \
+                 `lost_reason` and the like.",
             )
             .read(|db, who, [], _: Nothing| settings::get(db, who).map(One)),
         Operation::patch("/company/crm-settings", "update_crm_settings")
@@ -42,7 +45,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Update the settings",
                 "Changes the keys that are sent and leaves the others, within `custom_fields` \
-                 likewise; a list is replaced as a whole, `null` empties a key.",
+                 likewise; a list is replaced as a whole, `null` empties a key. Records that use \
+                 what is gone keep it.",
             )
             .write(|tx, who, [], input: SettingsUpdate| settings::update(tx, who, input).map(One)),
     ]

@@ -50,7 +50,11 @@ pub(crate) async fn read(
     }
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// The whole body, of at most `limit` bytes.
+///
+/// # Errors
+/// `INVALID_BODY`.
+pub(crate) async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -77,7 +81,8 @@ pub(crate) async fn drain(mut body: Body) {
     }
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Refuses a body that does not say that it is JSON.
+pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let given = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -108,7 +113,7 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
 
 /// Refuses what is nested too deep or holds too many values: told before
 /// parsing, because a parser would need the stack and the memory for it.
-fn check_size(bytes: &[u8]) -> Result<(), ApiError> {
+pub(crate) fn check_size(bytes: &[u8]) -> Result<(), ApiError> {
     let (mut depth, mut values, mut in_string, mut escaped) = (0_usize, 1_usize, false, false);
     for byte in bytes {
         match byte {

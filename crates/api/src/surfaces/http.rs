@@ -2,18 +2,16 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
-use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
-use crm::time::Timestamp;
-use crm::{Actor, ActorKind, Caller, Error, Ids, MIGRATIONS};
+use crm::{Error, MIGRATIONS};
 use futures_util::FutureExt as _;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -21,19 +19,18 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::body;
+use super::mcp::{Door, Tools};
 use super::pages::{self, Page};
 use super::routes::{Endpoint, Found, Routes};
-use crate::auth::{self, Authenticator};
-use crate::credits::Meter;
-use crate::envelope::Meta;
+use crate::auth;
+use crate::calls::{Asked, Called, Calls, Finished, Guest};
 use crate::error::ApiError;
 use crate::metrics::{Metrics, MetricsAccess, method_label};
-use crate::once::{IDEMPOTENCY_KEY, Once};
-use crate::operation::{Call, Done, Operation};
+use crate::once::IDEMPOTENCY_KEY;
+use crate::operation::Operation;
 use crate::operations;
-use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::rate_limits::{RateLimit, Standing};
 use crate::spans;
-use crate::turns::Turns;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -61,10 +58,6 @@ const PRECAUTIONS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// How long a request waits for an equal one that is at work: as long as it
-/// would for a lock in the database.
-const TURN: Duration = Duration::from_secs(10);
-
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -87,29 +80,27 @@ pub struct Service {
     store: Store,
     operations: Arc<[Operation]>,
     routes: Routes,
-    keys: Authenticator,
-    meter: Meter,
-    enforce_credits: bool,
-    rate_limits: Option<RateLimits>,
-    turns: Turns,
+    calls: Calls,
     /// One permit for each request that may be at work.
     places: Semaphore,
     max_requests: usize,
     metrics: Metrics,
     metrics_access: MetricsAccess,
-    ids: Ids,
     pages: Vec<Page>,
+    mcp: Door,
+    /// Made when the first agent asks.
+    tools: OnceLock<Arc<Tools>>,
 }
 
 /// A response that is complete but for its request id.
-struct Answered {
+pub(crate) struct Answered {
     status: StatusCode,
-    headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
     body: Option<(HeaderValue, Bytes)>,
 }
 
 impl Answered {
-    fn new(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Self {
+    pub(crate) fn new(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -129,15 +120,29 @@ impl Answered {
         }
     }
 
-    fn json(status: StatusCode, body: Vec<u8>) -> Self {
+    pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, body)
     }
 
-    fn with_data(status: StatusCode, body: Option<Vec<u8>>) -> Self {
+    pub(crate) fn empty(status: StatusCode) -> Self {
         Self {
             status,
             headers: Vec::new(),
-            body: body.map(|body| (JSON, body.into())),
+            body: None,
+        }
+    }
+}
+
+impl From<Finished> for Answered {
+    fn from(finished: Finished) -> Self {
+        let replayed = finished.replayed;
+        Self {
+            status: finished.status,
+            headers: replayed
+                .then(|| ("idempotent-replayed", "true".to_owned()))
+                .into_iter()
+                .collect(),
+            body: finished.body.map(|body| (JSON, body.into())),
         }
     }
 }
@@ -159,20 +164,47 @@ impl Service {
         let pages = pages::all(&operations, &options.public_url);
         Arc::new(Self {
             routes: Routes::new(&operations, &pages),
-            keys: Authenticator::new(store.clone()),
-            meter: Meter::new(store.clone(), options.monthly_credits),
-            enforce_credits: options.enforce_credits,
-            rate_limits: options.rate_limit.map(RateLimits::new),
-            turns: Turns::new(TURN),
+            calls: Calls::new(
+                store.clone(),
+                options.monthly_credits,
+                options.enforce_credits,
+                options.rate_limit,
+            ),
             places: Semaphore::new(options.max_requests),
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
-            ids: Ids::default(),
+            mcp: Door::new(&options.public_url),
+            tools: OnceLock::new(),
             operations,
             pages,
             store,
         })
+    }
+
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What is served at a path that needs no key.
+    pub(crate) fn page(&self, path: &str) -> Option<Bytes> {
+        let mut pages = self.pages.iter();
+        let page = pages.find(|page| page.paths.iter().any(|one| one == path))?;
+        Some(page.body())
+    }
+
+    /// The operations as tools for callers with a key.
+    pub(crate) fn tools(&self) -> &Arc<Tools> {
+        self.tools
+            .get_or_init(|| Arc::new(Tools::new(&self.operations, true)))
     }
 
     /// A client at this address has connected.
@@ -191,27 +223,12 @@ impl Service {
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub async fn flush(&self) -> crm::Result<()> {
-        if let Some(limits) = &self.rate_limits {
-            limits.forget_full();
-        }
-        self.meter.flush().await?;
-        self.keys.flush().await?;
-        let now = Timestamp::now();
-        let expired = self
-            .store
-            .read(move |db| idempotency::any_expired(db, now))
-            .await?;
-        if expired {
-            self.store
-                .write(move |tx| idempotency::forget_expired(tx, now))
-                .await?;
-        }
-        Ok(())
+        self.calls.flush().await
     }
 
     /// The answer, and the route for the log.
     async fn answer(
-        &self,
+        self: &Arc<Self>,
         head: &Parts,
         body: &mut Body,
         request_id: &str,
@@ -250,6 +267,11 @@ impl Service {
                 .await
                 .unwrap_or_else(|error| refuse(error, request_id)),
             Endpoint::Page(index) => Answered::page(&self.pages[index], &head.headers),
+            Endpoint::Mcp => self
+                .mcp
+                .answer(self, head, body, request_id)
+                .await
+                .unwrap_or_else(|error| refuse(error, request_id)),
             Endpoint::Health => state(StatusCode::OK, "ok"),
             Endpoint::Ready => self.readiness().await,
             Endpoint::Metrics => {
@@ -266,6 +288,7 @@ impl Service {
         match endpoint {
             Endpoint::Operation(index) => self.operations[index].path,
             Endpoint::Page(index) => self.pages[index].route,
+            Endpoint::Mcp => "/mcp",
             Endpoint::Health => "/healthz",
             Endpoint::Ready => "/readyz",
             Endpoint::Metrics => "/metrics",
@@ -281,29 +304,13 @@ impl Service {
         body: &mut Body,
         request_id: &str,
     ) -> Result<Answered, ApiError> {
-        let now = Timestamp::now();
-        let key = self.keys.authenticate(&head.headers, now).await?;
-        let standing = match &self.rate_limits {
-            Some(limits) => Some(limits.take(key.key_id)?),
-            None => None,
-        };
-        let key_id = key.key_id;
-        let who = Caller {
-            workspace_id: key.workspace_id,
-            actor: Actor {
-                kind: ActorKind::ApiKey,
-                id: Some(key_id),
-                name: key.name,
-            },
-            scopes: key.scopes,
-            request_id: Some(request_id.to_owned()),
-            now,
-            ids: self.ids.clone(),
-        };
+        let key = auth::bearer(&head.headers)?;
+        let guest = self.calls.admit(key, request_id).await?;
+        let standing = self.calls.pace(&guest)?;
         let mut answered = self
-            .run(operation, ids, head, body, key_id, who)
+            .run(operation, ids, head, body, guest)
             .await
-            .unwrap_or_else(|error| refuse(error, request_id));
+            .map_or_else(|error| refuse(error, request_id), Answered::from);
         let fields = standing.into_iter().flat_map(Standing::headers);
         answered.headers.extend(fields);
         Ok(answered)
@@ -316,27 +323,16 @@ impl Service {
         ids: &[&str],
         head: &Parts,
         body: &mut Body,
-        key_id: Uuid,
-        who: Caller,
-    ) -> Result<Answered, ApiError> {
-        let missing = operation.missing_scopes(who.scopes);
-        if !missing.is_empty() {
-            return Err(ApiError::insufficient_scope(&missing));
-        }
-        let workspace_id = who.workspace_id;
-        let remaining = self.meter.remaining(workspace_id, who.now).await;
-        let remaining = remaining.map_err(|error| ApiError::of(&error))?;
-        let cost = operation.cost;
-        let idempotency_key = match operation.method {
+        guest: Guest<'_>,
+    ) -> Result<Finished, ApiError> {
+        let called = match operation.method {
             Method::POST => head.headers.get(IDEMPOTENCY_KEY),
             _ => None,
         };
-        // With such a key it may have been paid for already.
-        if self.enforce_credits && remaining < cost && idempotency_key.is_none() {
-            let error = Error::InsufficientCredits { cost, remaining };
-            return Err(ApiError::of(&error));
-        }
-
+        let permit = self
+            .calls
+            .permit(operation, &guest, called.is_some())
+            .await?;
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
         let query = query.map(|(name, value)| (name.into_owned(), value.into_owned()));
         let (mut fields, unread) = match operation.reads_query() {
@@ -351,77 +347,19 @@ impl Service {
             }
         };
         let path = operation.read_path(ids.iter().copied(), fields.problems());
-        let called = idempotency_key.map(|value| Key::read(value.as_bytes()));
-        let _turn = match &called {
-            Some(Ok(called)) => Some(self.turns.take(key_id, called.clone()).await?),
-            _ => None,
-        };
-        let once = match called {
-            None => None,
-            Some(Ok(called)) => {
-                let asked = (operation.path, &path, fields.given());
-                let api_key = auth::bearer(&head.headers)?;
-                Some(Once {
-                    request: Request::new(called, key_id, api_key, &asked),
-                    cost,
-                    remaining,
-                    enforced: self.enforce_credits,
-                    unread: unread.clone(),
-                })
-            }
-            Some(Err(flaw)) => {
-                fields.problems().invalid("Idempotency-Key", flaw.message);
-                None
-            }
-        };
-        let call = Call {
-            store: self.store.clone(),
-            who,
+        let asked = Asked {
             path,
             fields,
-            once,
+            unread,
+            called: called.map(|key| Called {
+                place: "Idempotency-Key",
+                key: key.as_bytes(),
+            }),
         };
-        let done = operation.run(call).await;
-        if operation.changes_keys() {
-            self.keys.forget();
-        }
-        let done = done.map_err(|error| operation.explain(&error))?;
-        self.settle(done, workspace_id, cost, &unread)
-    }
-
-    /// Charges a call that ended well, unless it was answered before, and
-    /// completes its answer.
-    fn settle(
-        &self,
-        done: Done,
-        workspace_id: Uuid,
-        cost: i64,
-        unread: &[String],
-    ) -> Result<Answered, ApiError> {
-        match done {
-            Done::Fresh(reply) => {
-                let left = self.meter.charge(workspace_id, cost);
-                let meta = Meta::new(left, &reply.unknown, unread);
-                let status = reply.status;
-                let body = reply
-                    .into_body(&meta)
-                    .transpose()
-                    .map_err(|error| ApiError::internal(error.to_string()))?;
-                Ok(Answered::with_data(status, body))
-            }
-            Done::Kept(Outcome { answer, replayed }) => {
-                let status = StatusCode::from_u16(answer.status)
-                    .map_err(|error| ApiError::internal(error.to_string()))?;
-                let mut answered = Answered::with_data(status, answer.body);
-                if replayed {
-                    let header = ("idempotent-replayed", "true".to_owned());
-                    answered.headers.push(header);
-                } else {
-                    self.meter.charge(workspace_id, cost);
-                }
-                Ok(answered)
-            }
-        }
+        let explain = |error: &Error| operation.explain(error);
+        self.calls
+            .run(operation, guest, permit, asked, explain)
+            .await
     }
 
     async fn readiness(&self) -> Answered {
@@ -439,16 +377,8 @@ impl Service {
     }
 }
 
-/// An error as it is answered. What lies behind one of the server's own is for
-/// the log; the caller gets the id by which the operator finds it there.
-fn refuse(mut error: ApiError, request_id: &str) -> Answered {
-    if let Some(cause) = &error.aside.cause {
-        tracing::error!(request_id, cause, "a call failed");
-    }
-    if error.status == StatusCode::INTERNAL_SERVER_ERROR {
-        error.hint = format!("The request id is {request_id}.");
-    }
-    error.into()
+fn refuse(error: ApiError, request_id: &str) -> Answered {
+    error.told(request_id).into()
 }
 
 fn state(status: StatusCode, said: &str) -> Answered {

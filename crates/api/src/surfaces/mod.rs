@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod examples;
 pub(crate) mod http;
 pub(crate) mod llms;
+pub(crate) mod mcp;
 pub(crate) mod openapi;
 pub(crate) mod pages;
 pub(crate) mod reference;

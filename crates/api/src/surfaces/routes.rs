@@ -16,6 +16,8 @@ pub(crate) enum Endpoint {
     Operation(usize),
     /// A page, by its place among them.
     Page(usize),
+    /// The Model Context Protocol.
+    Mcp,
     /// Whether the process is alive.
     Health,
     /// Whether it can serve.
@@ -60,6 +62,7 @@ impl Routes {
                 add(path.clone(), Method::GET, Endpoint::Page(index));
             }
         }
+        add("/mcp".to_owned(), Method::POST, Endpoint::Mcp);
         add("/healthz".to_owned(), Method::GET, Endpoint::Health);
         add("/readyz".to_owned(), Method::GET, Endpoint::Ready);
         add("/metrics".to_owned(), Method::GET, Endpoint::Metrics);

@@ -2,13 +2,16 @@
 
 mod api_key;
 mod backup;
+mod calls;
 mod check;
 mod copy;
 mod import;
+mod mcp;
 mod migrate;
 mod new_file;
 mod restore;
 mod serve;
+mod signals;
 mod workspace;
 
 use std::path::Path;
@@ -27,13 +30,19 @@ use crate::config::Configuration;
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the binary does.
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Serves the API
     ///
     /// The first start makes a workspace with a default pipeline, an
     /// administrator and a key that may do everything, and prints the key.
     Serve(serve::ServeOptions),
+    /// Lets an agent work over the standard input and output, by the Model Context
+    /// Protocol
+    ///
+    /// Works on the data folder or the PostgreSQL database, also beside a running
+    /// server; or, with --url and --key, through a server anywhere.
+    Mcp(mcp::McpOptions),
     /// Brings the database up to what this version of the program needs
     Migrate,
     /// Tries the configuration and the database, and reports
@@ -72,6 +81,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => return serve::run(configuration, options).await,
+        Command::Mcp(options) => mcp::run(configuration, options).await?,
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
         Command::Import(command) => return import::run(configuration, command).await,

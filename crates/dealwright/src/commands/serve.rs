@@ -1,12 +1,11 @@
 //! `dealwright serve`: the server, from its first start to its orderly end.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{MetricsAccess, RateLimit, Service};
+use api::{MetricsAccess, Service};
 use axum::http::Uri;
 use axum::http::uri::InvalidUri;
 use clap::ValueEnum;
@@ -19,8 +18,9 @@ use crm::workspaces::{self, NewWorkspace};
 use crm::{Caller, Ids};
 use store::{Store, Tx};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::calls::CallOptions;
+use super::signals::Signals;
 use super::{Failure, open_migrated};
 use crate::config::Configuration;
 use crate::server::{self, Limits};
@@ -40,19 +40,8 @@ pub(crate) struct ServeOptions {
     /// At the first start, fills the workspace with a made-up small business
     #[arg(long)]
     demo: bool,
-    /// How many credits each workspace has a month: a read costs 1, a write 2
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000_000)]
-    monthly_credits: i64,
-    /// Refuses the calls of a workspace whose credits are used up
-    #[arg(long)]
-    enforce_credits: bool,
-    /// How many requests a second each API key may make; without it, any number
-    #[arg(long, value_name = "REQUESTS")]
-    rate_limit: Option<NonZeroU32>,
-    /// How many requests an API key may make at once after a pause, where there
-    /// is a rate limit; by default as many as in a second
-    #[arg(long, value_name = "REQUESTS")]
-    rate_limit_burst: Option<NonZeroU32>,
+    #[command(flatten)]
+    calls: CallOptions,
     /// How many requests are worked on at once; further ones are refused with
     /// 503, to be sent again
     #[arg(long, value_name = "NUMBER", default_value_t = 512)]
@@ -79,13 +68,6 @@ pub(crate) struct ServeOptions {
 impl ServeOptions {
     pub(super) fn otlp_endpoint(&self) -> Option<&str> {
         self.otlp_endpoint.as_deref()
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
-        self.rate_limit.map(|per_second| RateLimit {
-            per_second,
-            burst: self.rate_limit_burst.unwrap_or(per_second),
-        })
     }
 }
 
@@ -140,9 +122,9 @@ pub(crate) async fn run(
                 Some(url) => url.trim_end_matches('/').to_owned(),
                 None => format!("http://{}", reachable(address)),
             },
-            monthly_credits: options.monthly_credits,
-            enforce_credits: options.enforce_credits,
-            rate_limit: options.rate_limit(),
+            monthly_credits: options.calls.monthly_credits,
+            enforce_credits: options.calls.enforce_credits,
+            rate_limit: options.calls.rate_limit(),
             max_requests: options.max_requests as usize,
             metrics: options.metrics.into(),
         },
@@ -240,35 +222,14 @@ Try it:
     );
 }
 
-async fn flush_regularly(service: Arc<Service>) {
+/// Writes down every second what is counted in memory.
+pub(super) async fn flush_regularly(service: Arc<Service>) {
     let mut ticks = tokio::time::interval(FLUSH);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = service.flush().await {
             tracing::warn!(%error, "what is done every second failed; tried again soon");
-        }
-    }
-}
-
-/// What asks the process to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }
