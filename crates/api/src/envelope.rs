@@ -5,7 +5,7 @@ use crm::bulk::Outcome;
 use crm::paging::Page;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::ApiError;
@@ -15,11 +15,13 @@ use crate::error::ApiError;
 pub(crate) type Body = Option<serde_json::Result<Vec<u8>>>;
 
 /// What every answer with a body says beside its data.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Meta {
-    /// What is left of the month's allowance.
+    /// What is left of the month's allowance, in credits.
+    #[schemars(example = 999_998)]
     pub(crate) credits_remaining: i64,
-    /// What was passed over in the request.
+    /// Fields and parameters of the request that nothing asked for: they were
+    /// ignored. Only there when there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) warnings: Vec<String>,
 }
@@ -63,6 +65,9 @@ fn warning(what: &str, name: &str) -> String {
 pub(crate) trait Answer: Send + 'static {
     /// The status that it is answered with.
     const STATUS: StatusCode;
+
+    /// Whether it is a list, which is answered with its `pagination`.
+    const HAS_PAGES: bool = false;
 
     /// Fields inside the request that nothing asked for.
     fn take_unknown(&mut self) -> Vec<String> {
@@ -108,11 +113,19 @@ struct Envelope<'a, T> {
     meta: &'a Meta,
 }
 
-#[derive(Serialize)]
+/// Where a page stands in its list.
+#[derive(Serialize, JsonSchema)]
 struct Pagination {
+    /// How many records a page has at most.
+    #[schemars(example = 25)]
     limit: usize,
+    /// Whether there are older records.
     has_more: bool,
+    /// What continues the list as `cursor`; null on the last page.
+    #[schemars(example = Value::Null)]
     next_cursor: Option<Uuid>,
+    /// What goes back as `before`; null on the first page.
+    #[schemars(example = Value::Null)]
     prev_cursor: Option<Uuid>,
 }
 
@@ -122,6 +135,24 @@ fn enclose<T: Serialize>(data: T, pagination: Option<Pagination>, meta: &Meta) -
         pagination,
         meta,
     }))
+}
+
+/// The schema of a body with `data` in its envelope.
+pub(crate) fn schema(generator: &mut SchemaGenerator, data: &Schema, has_pages: bool) -> Schema {
+    let meta = generator.subschema_for::<Meta>();
+    if !has_pages {
+        return json_schema!({
+            "type": "object",
+            "properties": { "data": data, "meta": meta },
+            "required": ["data", "meta"],
+        });
+    }
+    let pagination = generator.subschema_for::<Pagination>();
+    json_schema!({
+        "type": "object",
+        "properties": { "data": data, "pagination": pagination, "meta": meta },
+        "required": ["data", "pagination", "meta"],
+    })
 }
 
 /// One record.
@@ -154,6 +185,7 @@ one_record!(Created, StatusCode::CREATED);
 
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for Page<T> {
     const STATUS: StatusCode = StatusCode::OK;
+    const HAS_PAGES: bool = true;
 
     fn body(&self, meta: &Meta) -> Body {
         let pagination = Pagination {
@@ -172,6 +204,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Page<T> {
 
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for Whole<T> {
     const STATUS: StatusCode = StatusCode::OK;
+    const HAS_PAGES: bool = true;
 
     fn body(&self, meta: &Meta) -> Body {
         let pagination = Pagination {
@@ -202,19 +235,41 @@ impl Answer for () {
 }
 
 /// A record of a bulk call that was refused.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Refused {
+    /// Its index in the request.
     index: usize,
+    /// What kind of error it is, for programs.
     code: &'static str,
+    /// What went wrong.
     message: String,
+    /// What to do about it.
     fix: String,
 }
 
-#[derive(Serialize)]
+/// A record of a bulk call that was created.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Created{T}")]
 struct Numbered<'a, T> {
+    /// Its index in the request.
     index: usize,
     #[serde(flatten)]
     record: &'a T,
+}
+
+/// What became of records that were to be created.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct BulkCreated<'a, T> {
+    /// The records that were created, each with its index in the request.
+    created: Vec<Numbered<'a, T>>,
+    /// The records that were refused, each with its index in the request.
+    errors: Vec<Refused>,
+    /// How many were created.
+    #[schemars(example = 1)]
+    created_count: usize,
+    /// How many were refused.
+    error_count: usize,
 }
 
 impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
@@ -225,13 +280,6 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
     }
 
     fn body(&self, meta: &Meta) -> Body {
-        #[derive(Serialize)]
-        struct Created<'a, T> {
-            created: Vec<Numbered<'a, T>>,
-            errors: Vec<Refused>,
-            created_count: usize,
-            error_count: usize,
-        }
         let created = self
             .done
             .iter()
@@ -253,7 +301,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
                 }
             })
             .collect();
-        let data = Created {
+        let data = BulkCreated {
             created,
             errors,
             created_count: self.done.len(),
@@ -263,32 +311,32 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
-        let record = generator.subschema_for::<T>();
-        Some(json_schema!({
-            "type": "object",
-            "properties": {
-                "created": {
-                    "description": "The records that were created, each with its index in the request.",
-                    "type": "array",
-                    "items": { "type": "object", "allOf": [
-                        { "type": "object", "properties": { "index": { "type": "integer" } } },
-                        record,
-                    ] },
-                },
-                "errors": {
-                    "description": "The records that were refused, each with its index in the request.",
-                    "type": "array",
-                    "items": { "type": "object", "properties": {
-                        "index": { "type": "integer" },
-                        "code": { "type": "string" },
-                        "message": { "type": "string" },
-                        "fix": { "type": "string" },
-                    } },
-                },
-                "created_count": { "description": "How many were created.", "type": "integer" },
-                "error_count": { "description": "How many were refused.", "type": "integer" },
-            },
-        }))
+        Some(generator.subschema_for::<BulkCreated<'_, T>>())
+    }
+}
+
+/// A record of a bulk call that was left as it was.
+#[derive(Serialize, JsonSchema)]
+struct Failed {
+    /// Its id.
+    id: Uuid,
+    /// What kind of error it is, for programs.
+    code: &'static str,
+    /// What went wrong.
+    message: String,
+}
+
+impl Failed {
+    fn all(outcome: &Outcome<Uuid, ()>) -> Vec<Self> {
+        let failed = outcome.failed.iter().map(|(id, error)| {
+            let error = ApiError::of(error);
+            Self {
+                id: *id,
+                code: error.code,
+                message: error.message,
+            }
+        });
+        failed.collect()
     }
 }
 
@@ -298,53 +346,53 @@ pub(crate) struct Deleted(pub(crate) Outcome<Uuid, ()>);
 /// What became of records that were to be moved.
 pub(crate) struct Moved(pub(crate) Outcome<Uuid, ()>);
 
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct BulkDeleted {
+    /// False when any failed.
+    #[schemars(example = true)]
+    success: bool,
+    /// How many were deleted.
+    #[schemars(example = 1)]
+    deleted: usize,
+    /// Those that were not, and why.
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct BulkMoved {
+    /// False when any failed.
+    #[schemars(example = true)]
+    success: bool,
+    /// How many were moved.
+    #[schemars(example = 1)]
+    moved: usize,
+    /// Those that were not, and why.
+    failed: Vec<Failed>,
+}
+
 macro_rules! by_id {
-    ($name:ident, $counted:literal) => {
+    ($name:ident, $data:ident, $counted:ident) => {
         impl Answer for $name {
             const STATUS: StatusCode = StatusCode::OK;
 
             fn body(&self, meta: &Meta) -> Body {
-                let failed: Vec<_> = self
-                    .0
-                    .failed
-                    .iter()
-                    .map(|(id, error)| {
-                        let error = ApiError::of(error);
-                        json!({ "id": id, "code": error.code, "message": error.message })
-                    })
-                    .collect();
-                let data = json!({
-                    "success": failed.is_empty(),
+                let failed = Failed::all(&self.0);
+                let data = $data {
+                    success: failed.is_empty(),
                     $counted: self.0.done.len(),
-                    "failed": failed,
-                });
+                    failed,
+                };
                 enclose(data, None, meta)
             }
 
-            fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
-                Some(json_schema!({
-                    "type": "object",
-                    "properties": {
-                        "success": { "description": "False when any failed.", "type": "boolean" },
-                        $counted: {
-                            "description": concat!("How many were ", $counted, "."),
-                            "type": "integer",
-                        },
-                        "failed": {
-                            "description": "Those that were not, and why.",
-                            "type": "array",
-                            "items": { "type": "object", "properties": {
-                                "id": { "type": "string", "format": "uuid" },
-                                "code": { "type": "string" },
-                                "message": { "type": "string" },
-                            } },
-                        },
-                    },
-                }))
+            fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
+                Some(generator.subschema_for::<$data>())
             }
         }
     };
 }
 
-by_id!(Deleted, "deleted");
-by_id!(Moved, "moved");
+by_id!(Deleted, BulkDeleted, deleted);
+by_id!(Moved, BulkMoved, moved);

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 use crm::error::Problems;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::rate_limits::{RateLimit, Standing};
 
-/// An error, as it is answered.
-#[derive(Debug, Serialize)]
+/// What went wrong with a call.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 pub(crate) struct ApiError {
     /// What kind it is, for programs.
     pub(crate) code: &'static str,
@@ -22,10 +24,19 @@ pub(crate) struct ApiError {
     pub(crate) hint: String,
     /// The HTTP status.
     #[serde(serialize_with = "as_number")]
+    #[schemars(with = "u16")]
     pub(crate) status: StatusCode,
     /// What goes with it beside the body.
     #[serde(skip)]
     pub(crate) aside: Box<Aside>,
+}
+
+/// The body of an answer to a call that was refused.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(crate) struct Envelope<'a> {
+    /// What went wrong.
+    error: &'a ApiError,
 }
 
 /// What goes with an error and is no part of its body.
@@ -313,13 +324,14 @@ impl ApiError {
         }
     }
 
+    /// As it is answered.
+    pub(crate) fn envelope(&self) -> Envelope<'_> {
+        Envelope { error: self }
+    }
+
     /// The whole body.
     pub(crate) fn body(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            error: &'a ApiError,
-        }
-        serde_json::to_vec(&Envelope { error: self }).expect("texts and a number are always JSON")
+        serde_json::to_vec(&self.envelope()).expect("texts and a number are always JSON")
     }
 }
 

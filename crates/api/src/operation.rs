@@ -19,15 +19,16 @@ use std::pin::Pin;
 use axum::http::{Method, StatusCode};
 use crm::error::Problems;
 use crm::idempotency::Outcome;
-use crm::input::{FieldDescription, Fields, Input, parse_uuid};
+use crm::input::{FieldDescription, Fields, Input, parse_uuid, schema_of};
 use crm::scopes::Scopes;
 use crm::{Caller, Error};
 use schemars::generate::Contract;
 use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
 use store::{Db, Store, Tx};
 use uuid::Uuid;
 
-use crate::envelope::{Answer, Reply};
+use crate::envelope::{self, Answer, Reply};
 use crate::error::ApiError;
 use crate::once::Once;
 use crate::schemas;
@@ -68,7 +69,8 @@ pub struct Operation {
     /// query string of a GET or DELETE.
     pub fields: Vec<FieldDescription>,
     needed: Scopes,
-    answer_schema: fn(&mut SchemaGenerator) -> Option<Schema>,
+    has_pages: bool,
+    data_schema: fn(&mut SchemaGenerator) -> Option<Schema>,
     run: Run,
 }
 
@@ -107,9 +109,19 @@ pub struct PathParameter {
 }
 
 impl PathParameter {
+    /// Its name among the arguments of a tool, as in `contact_id`.
+    pub fn argument(&self) -> String {
+        format!("{}_id", self.record.to_lowercase().replace(' ', "_"))
+    }
+
     /// What it means.
     pub fn description(&self) -> String {
         format!("The id of the {}.", self.record)
+    }
+
+    /// The values that it takes.
+    pub fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "uuid", "description": self.description() })
     }
 }
 
@@ -198,9 +210,33 @@ impl Operation {
         self.scopes.iter().filter(lacks).copied().collect()
     }
 
+    /// The schema of all that it takes, as one object: the ids in its path, each
+    /// by the name of its record, and its fields.
+    pub fn input_schema(&self) -> Schema {
+        let mut schema = schema_of(&self.fields).to_value();
+        let ids: Vec<_> = self.path_parameters().collect();
+        let required = ids.iter().map(|id| Value::from(id.argument()));
+        if let Some(Value::Array(names)) = schema.get_mut("required") {
+            names.splice(0..0, required);
+        }
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            let fields = std::mem::take(properties);
+            properties.extend(ids.iter().map(|id| (id.argument(), id.schema())));
+            properties.extend(fields);
+        }
+        Schema::try_from(schema).expect("an object is a schema")
+    }
+
     /// The schema of what it answers as `data`; none when it answers no body.
+    pub fn data_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        (self.data_schema)(generator)
+    }
+
+    /// The schema of its whole answer, which has `data` in an envelope; none when
+    /// it answers no body.
     pub fn answer_schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
-        (self.answer_schema)(generator)
+        let data = self.data_schema(generator)?;
+        Some(envelope::schema(generator, &data, self.has_pages))
     }
 
     /// Reads the ids in a path; a malformed one is noted with its name.
@@ -385,7 +421,8 @@ impl Declaration {
             body_limit,
             fields,
             needed,
-            answer_schema: A::schema,
+            has_pages: A::HAS_PAGES,
+            data_schema: A::schema,
             run,
         }
     }
@@ -453,8 +490,16 @@ pub(crate) fn words(segment: &str) -> String {
     words.join(" ")
 }
 
+/// What a record is called today, by any of its names: a `deal` is an
+/// `opportunity`.
+pub(crate) fn today(record: &str) -> String {
+    let record = record.to_lowercase();
+    let renamed = OLD_SEGMENTS.iter().find(|(_, old)| singular(old) == record);
+    renamed.map_or(record, |(today, _)| singular(today))
+}
+
 /// One of what a resource is called by: `companies` are each a `company`.
-fn singular(plural: &str) -> String {
+pub(crate) fn singular(plural: &str) -> String {
     match plural.strip_suffix("ies") {
         Some(stem) => format!("{stem}y"),
         None => plural.strip_suffix('s').unwrap_or(plural).to_owned(),
@@ -519,6 +564,43 @@ mod tests {
         ] {
             assert_eq!(of(path), Some((name, description.to_owned())), "{path}");
         }
+    }
+
+    #[test]
+    fn the_input_of_a_tool_has_the_ids_of_the_path_by_the_names_of_their_records() {
+        let operation = Operation::post("/api-keys/:id/contacts/:contactId", "tool")
+            .write(|_, _, [_, _], _: Search| Ok(()));
+        let schema = operation.input_schema();
+        assert_eq!(
+            schema.get("required"),
+            Some(&json!(["api_key_id", "contact_id", "query"]))
+        );
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let properties = properties.expect("properties");
+        assert_eq!(properties.len(), 4);
+        assert_eq!(properties["contact_id"]["format"], "uuid");
+        assert!(properties.contains_key("limit"));
+    }
+
+    #[test]
+    fn the_schema_of_an_answer_is_that_of_the_whole_body() {
+        let of = |operation: &Operation| {
+            let mut generator = schemas::self_contained(Contract::Serialize);
+            let schema = operation.answer_schema(&mut generator);
+            schema.map(|schema| schema.to_value())
+        };
+        let one = Operation::get("/x", "tool")
+            .read(|_, _, [], _: Nothing| Ok(envelope::One("a text".to_owned())));
+        let one = of(&one).expect("a body");
+        assert_eq!(one["required"], json!(["data", "meta"]));
+        assert_eq!(one["properties"]["data"]["type"], "string");
+        let many = Operation::get("/x", "tool")
+            .read(|_, _, [], _: Nothing| Ok(envelope::Whole(vec![true])));
+        let many = of(&many).expect("a body");
+        assert_eq!(many["required"], json!(["data", "pagination", "meta"]));
+        assert_eq!(many["properties"]["data"]["items"]["type"], "boolean");
+        let none = Operation::delete("/x", "tool").write(|_, _, [], _: Nothing| Ok(()));
+        assert_eq!(of(&none), None);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use schemars::SchemaGenerator;
 use schemars::generate::{Contract, SchemaSettings};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::operation::words;
 
 /// Makes schemas that refer to no other: of what is read, or of what is
 /// answered.
@@ -13,6 +15,108 @@ pub(crate) fn self_contained(contract: Contract) -> SchemaGenerator {
             settings.contract = contract;
         })
         .into_generator()
+}
+
+/// Schemas that refer to each other by their names, gathered for a document that
+/// has them all in one place.
+pub(crate) struct Definitions {
+    generator: SchemaGenerator,
+    named: Map<String, Value>,
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.contract = Contract::Serialize;
+        });
+        Self {
+            generator: settings.into_generator(),
+            named: Map::new(),
+        }
+    }
+}
+
+impl Definitions {
+    /// What makes the schemas of answers.
+    pub(crate) fn generator(&mut self) -> &mut SchemaGenerator {
+        &mut self.generator
+    }
+
+    /// Adds a schema under a name that no other has, and refers to it.
+    pub(crate) fn put(&mut self, name: String, schema: Value) -> Value {
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        let taken = self.generator.definitions().contains_key(&name);
+        let others = self.named.get(&name).filter(|other| **other != schema);
+        assert!(!taken && others.is_none(), "two schemas are called {name}");
+        self.named.insert(name, schema);
+        reference
+    }
+
+    /// The schema that a reference leads to, and its name.
+    pub(crate) fn find<'a>(&'a self, reference: &'a str) -> Option<(&'a str, &'a Value)> {
+        let name = name_of(reference);
+        let definitions = self.generator.definitions();
+        let schema = self.named.get(name).or_else(|| definitions.get(name));
+        schema.map(|schema| (name, schema))
+    }
+
+    /// Refers to one of the schemas that were added wherever it stands in
+    /// `schema` as a whole.
+    pub(crate) fn share(&self, schema: &mut Value) {
+        if let Some((name, _)) = self.named.iter().find(|(_, other)| *other == schema) {
+            *schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+            return;
+        }
+        match schema {
+            Value::Object(parts) => parts.values_mut().for_each(|part| self.share(part)),
+            Value::Array(parts) => parts.iter_mut().for_each(|part| self.share(part)),
+            _ => {}
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn into_components(mut self) -> Value {
+        let mut all = self.generator.take_definitions(true);
+        all.append(&mut self.named);
+        let mut all = Value::Object(all);
+        forget_sizes(&mut all);
+        all
+    }
+}
+
+/// The name of what is referred to.
+pub(crate) fn name_of(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or_default()
+}
+
+/// Takes away the formats that only Rust knows, such as `uint`.
+fn forget_sizes(schema: &mut Value) {
+    match schema {
+        Value::Object(parts) => {
+            let unsigned = |format: &Value| {
+                format
+                    .as_str()
+                    .is_some_and(|format| format.starts_with("uint"))
+            };
+            if parts.get("format").is_some_and(unsigned) {
+                parts.remove("format");
+            }
+            parts.values_mut().for_each(forget_sizes);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(forget_sizes),
+        _ => {}
+    }
+}
+
+/// A segment of a path as a heading: `work-orders` as `Work orders`.
+pub(crate) fn label(segment: &str) -> String {
+    let words = words(segment);
+    let mut characters = words.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => words,
+    }
 }
 
 /// What a field takes, in a word: of a string its format where it has one, of
@@ -136,8 +240,6 @@ fn span(least: Option<&Value>, most: Option<&Value>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use store::{Db, Tx};
 use uuid::Uuid;
@@ -88,16 +89,17 @@ crate::record! {
     }
     write {
         /// What it is for.
-        solid name: Name,
+        solid name: Name = "Reporting",
         /// What it may do. A key can't grant what it lacks itself.
-        solid scopes: Scopes,
+        solid scopes: Scopes = ["opportunities:read", "pipelines:read"],
         /// When it stops working.
-        patch expires_at: Timestamp,
+        patch expires_at: Timestamp = null,
     }
     kept {
         /// When it was last used, to within a few seconds.
         last_used_at: Option<Timestamp>,
         /// Since when it no longer works.
+        #[schemars(example = Value::Null)]
         revoked_at: Option<Timestamp>,
         /// When it was made.
         created_at: Timestamp,
@@ -113,6 +115,7 @@ pub struct CreatedApiKey {
     #[serde(flatten)]
     pub record: ApiKey,
     /// The key: keep it, it is not shown again.
+    #[schemars(example = &"dw_live_Zk3vJx0bq7Y2mN8sT1uWcR5dLh9fGa4eQpXoBiV6yKM")]
     pub key: Secret,
 }
 

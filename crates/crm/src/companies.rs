@@ -15,7 +15,7 @@ use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
-use crate::phone::{self, Reading, Region, any_number};
+use crate::phone::{self, Phone, Reading, Region, any_number};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
@@ -31,21 +31,22 @@ crate::record! {
         /// Its id; ids sort by age.
         id: Uuid,
         /// Its number within the workspace, never reused: `A-001`.
+        #[schemars(example = &"A-001")]
         public_id: String,
     }
     write {
         /// The company's name.
-        solid name: Name,
+        solid name: Name = "Engines & Sons",
         /// The e-mail address.
-        patch email: Email,
+        patch email: Email = "office@example.com",
         /// The phone number; kept in E.164, read in the workspace's country.
-        patch phone: Text<64>,
+        patch phone: Phone = "+61298765432",
         /// The fixed line; kept in E.164, read in the workspace's country.
-        patch landline: Text<64>,
+        patch landline: Phone,
         /// What line of business it is in.
-        patch industry: Text<255>,
+        patch industry: Text<255> = "Machinery",
         /// Its website.
-        patch website: Text<2000>,
+        patch website: Text<2000> = "https://example.com",
         /// What kind of account it is.
         patch account_type: Text<255>,
         /// Notes, up to 100,000 characters.
@@ -97,7 +98,7 @@ crate::input! {
     /// A page of companies.
     pub struct ListCompanies {
         /// Those found by this part of their name, e-mail address or phone number.
-        optional search: Query,
+        optional search: Query = "engines",
         /// Those in this line of business.
         optional industry: Text<255>,
         /// Those of this kind of account.

@@ -14,7 +14,7 @@ use crate::links::{Linked, Links};
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
-use crate::phone::{self, Reading, Region, any_number, mobile_or_any};
+use crate::phone::{self, Phone, Reading, Region, any_number, mobile_or_any};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
@@ -30,24 +30,25 @@ crate::record! {
         /// Its id; ids sort by age.
         id: Uuid,
         /// Its number within the workspace, never reused: `C-001`.
+        #[schemars(example = &"C-001")]
         public_id: String,
     }
     write {
         /// The first name.
-        solid first_name: Name,
+        solid first_name: Name = "Ada",
         /// The last name.
-        patch last_name: Name,
+        patch last_name: Name = "Lovelace",
         /// The e-mail address.
-        patch email: Email,
+        patch email: Email = "ada@example.com",
         /// The mobile number; kept in E.164, read in the workspace's country.
         /// A fixed line belongs in `landline`.
-        patch phone: Text<64>,
+        patch phone: Phone = "+61412345678",
         /// The fixed line; kept in E.164, read in the workspace's country.
-        patch landline: Text<64>,
+        patch landline: Phone,
         /// The day of birth.
-        patch date_of_birth: Date,
+        patch date_of_birth: Date = null,
         /// What they do.
-        patch job_title: Text<255>,
+        patch job_title: Text<255> = "Analyst",
         /// Where the contact came from.
         patch source: Text<255>,
         /// What kind of contact it is.
@@ -79,8 +80,10 @@ crate::record! {
     }
     derived {
         /// First and last name.
+        #[schemars(example = &"Ada Lovelace")]
         display_name: String = |contact| full_name(&contact.first_name, contact.last_name.as_deref()),
         /// How a letter begins.
+        #[schemars(example = &"Hi Ada")]
         greeting: String = |contact| format!("Hi {}", contact.first_name),
     }
 }
@@ -101,7 +104,6 @@ impl Searchable for Contact {
     const INDEX: &'static str = "contact_search";
 }
 
-/// First and last name as one.
 /// First and last name as one.
 pub(crate) fn full_name(first: &str, last: Option<&str>) -> String {
     match last {
@@ -130,11 +132,11 @@ crate::input! {
     /// A page of contacts.
     pub struct ListContacts {
         /// Those found by this part of their name, e-mail address or phone number.
-        optional search: Query,
+        optional search: Query = "lovelace",
         /// Those with this e-mail address, in any case.
         optional email: Text<254>,
         /// Those with this number, mobile or fixed, however it is typed.
-        optional phone: Text<64>,
+        optional phone: Text<64> = "0412 345 678",
         /// Those that came from there.
         optional source: Text<255>,
         /// Those who work for this company.

@@ -67,7 +67,7 @@ impl JsonSchema for Email {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "email", "maxLength": Self::MAX })
+        json_schema!({ "type": "string", "format": "email", "maxLength": Self::MAX, "examples": ["ada@example.com"] })
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, Problems, Result};
@@ -135,6 +135,10 @@ pub struct FieldDescription {
     pub required: bool,
     /// True when `null` may be sent.
     pub nullable: bool,
+    /// True when a blank text is the same as none.
+    pub may_be_blank: bool,
+    /// A value that says more than its type does.
+    pub example: Option<Value>,
     /// The values that it takes.
     pub schema: Schema,
 }
@@ -317,7 +321,9 @@ enum Taken<T> {
 ///
 /// Each field says how it is taken: `required`, `optional`, `defaulted`, or
 /// one of the kinds that [`record!`](crate::record!) makes; `flatten` embeds
-/// another input. A name in brackets is the wire's, where it differs.
+/// another input. A name in brackets is the wire's, where it differs; what
+/// stands behind `=` is an example, for the fields that a first request has and
+/// those whose type does not say what they are like.
 ///
 /// ```
 /// crm::input! {
@@ -325,6 +331,8 @@ enum Taken<T> {
 ///     pub struct Target {
 ///         /// The stage to stand in.
 ///         required stage_id: uuid::Uuid,
+///         /// What it is called.
+///         optional name: crm::text::Name = "Difference engine",
 ///         /// The company, under its old name.
 ///         optional company_id ["customer_id"]: uuid::Uuid,
 ///     }
@@ -337,7 +345,7 @@ macro_rules! input {
         $vis:vis struct $name:ident {
             $(
                 $(#[doc = $doc:literal])*
-                $kind:ident $field:ident $([$wire:literal])? : $type:ty
+                $kind:ident $field:ident $([$wire:literal])? : $type:ty $(= $example:tt)?
             ),* $(,)?
         }
     ) => {
@@ -362,7 +370,8 @@ macro_rules! input {
             ) {
                 $(
                     $crate::input_describe!(
-                        generator, into, $kind, $field, $type, concat!($($doc),*) $(, $wire)?
+                        generator, into, $kind, $field, $type, [$($example)?], concat!($($doc),*)
+                        $(, $wire)?
                     );
                 )*
             }
@@ -402,23 +411,27 @@ macro_rules! input_read {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! input_describe {
-    ($generator:ident, $into:ident, flatten, $field:ident, $type:ty, $doc:expr) => {
+    ($generator:ident, $into:ident, flatten, $field:ident, $type:ty, [], $doc:expr) => {
         <$type as $crate::input::Input>::describe($generator, $into)
     };
-    ($generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr) => {
+    (
+        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty,
+        [$($example:tt)?], $doc:expr
+    ) => {
         $crate::input_describe!(
             $generator,
             $into,
             $kind,
             $field,
             $type,
+            [$($example)?],
             $doc,
             stringify!($field)
         )
     };
     (
-        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty, $doc:expr,
-        $wire:expr
+        $generator:ident, $into:ident, $kind:ident, $field:ident, $type:ty,
+        [$($example:tt)?], $doc:expr, $wire:expr
     ) => {
         $into.push($crate::input::FieldDescription {
             name: $wire,
@@ -429,8 +442,22 @@ macro_rules! input_describe {
                 "plain" => <$type as $crate::input::FromJson>::from_null().is_ok(),
                 _ => false,
             },
+            may_be_blank: !matches!(stringify!($kind), "required" | "solid"),
+            example: $crate::example!($($example)?),
             schema: $generator.subschema_for::<$type>(),
         })
+    };
+}
+
+/// The example of a field, if it has one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! example {
+    () => {
+        None
+    };
+    ($example:tt) => {
+        Some(serde_json::json!($example))
     };
 }
 
@@ -502,8 +529,7 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, Flaw> {
 impl FromJson for i64 {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
         match value {
-            Value::Number(number) => number
-                .as_i64()
+            Value::Number(number) => whole(number)
                 .map(Some)
                 .ok_or_else(|| Flaw::new("must be a whole number")),
             other => Err(Flaw::new(format!(
@@ -522,6 +548,16 @@ impl FromJson for i64 {
                 .map_err(|_| Flaw::new("must be a whole number")),
         }
     }
+}
+
+/// The whole number that a number is, however it is written: `7.0` is one too.
+fn whole(number: &Number) -> Option<i64> {
+    const BOUND: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let number = number.as_f64()?;
+        // Further off, a double no longer knows whether it is whole.
+        (number.fract() == 0.0 && number.abs() < BOUND).then_some(number as i64)
+    })
 }
 
 impl<T: FromJson> FromJson for Vec<T> {
@@ -561,6 +597,12 @@ impl<T: FromJson> FromJson for Vec<T> {
 pub fn object_schema<I: Input>(generator: &mut SchemaGenerator) -> Schema {
     let mut fields = Vec::new();
     I::describe(generator, &mut fields);
+    schema_of(&fields)
+}
+
+/// The JSON Schema of an object with these fields. Others may be sent too: they
+/// are ignored and named.
+pub fn schema_of(fields: &[FieldDescription]) -> Schema {
     let required: Vec<_> = fields
         .iter()
         .filter(|field| field.required)
@@ -578,18 +620,39 @@ pub fn object_schema<I: Input>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl FieldDescription {
-    /// The field's schema with its description, and with null where that may
-    /// be sent.
+    /// The field's schema with its description and its example, and with null
+    /// where that may be sent.
     pub fn described_schema(&self) -> Value {
-        let schema = self.schema.clone().to_value();
-        let mut schema = if self.nullable {
-            serde_json::json!({ "anyOf": [schema, { "type": "null" }] })
-        } else {
-            schema
-        };
+        let mut schema = self.schema.clone().to_value();
+        if !self.may_be_blank {
+            refuse_blank(&mut schema);
+        }
+        // What is in a list is never blank.
+        if let Some(items) = schema.get_mut("items") {
+            refuse_blank(items);
+        }
+        if self.nullable {
+            schema = json!({ "anyOf": [schema, { "type": "null" }] });
+        }
         if let Value::Object(schema) = &mut schema {
             schema.insert("description".to_owned(), self.description.clone().into());
+            if let Some(example) = &self.example {
+                schema.insert("examples".to_owned(), json!([example]));
+            }
         }
         schema
+    }
+}
+
+/// Has the schema of a text say that it may not be blank; one with a format or
+/// with words of its own says that already.
+pub(crate) fn refuse_blank(schema: &mut Value) {
+    let Value::Object(schema) = schema else {
+        return;
+    };
+    let is_text = schema.get("type").is_some_and(|kind| kind == "string");
+    if is_text && !schema.contains_key("format") && !schema.contains_key("enum") {
+        schema.entry("minLength").or_insert(1.into());
+        schema.entry("pattern").or_insert(r"\S".into());
     }
 }

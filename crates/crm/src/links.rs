@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 /// A record as another one's link shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Linked{R}")]
 pub struct Linked<R> {
     /// The record.
     #[serde(flatten)]

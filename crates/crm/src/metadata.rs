@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::input::{Flaw, FromJson, kind_of, parse_uuid};
+use crate::input::{Flaw, FromJson, kind_of, parse_uuid, refuse_blank};
 use crate::text::{Text, refuse_nul};
 
 /// Custom field values by their key.
@@ -117,10 +117,33 @@ impl From<Metadata> for store::Value {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// What it says.
+    #[schemars(example = &"urgent")]
     pub name: Text<50>,
     /// How it is shown, as a CSS colour.
-    #[schemars(default = "default_color")]
+    #[schemars(example = &TAG_COLOR)]
     pub color: Text<32>,
+}
+
+/// A label as it is read: its name alone will do.
+#[derive(JsonSchema)]
+#[schemars(inline, untagged)]
+#[expect(dead_code, reason = "it only describes what is read")]
+enum GivenTag {
+    Name(#[schemars(transform = not_blank)] Text<50>),
+    Whole {
+        /// What it says.
+        #[schemars(transform = not_blank)]
+        name: Text<50>,
+        /// How it is shown, as a CSS colour.
+        #[schemars(default = "default_color")]
+        color: Option<Text<32>>,
+    },
+}
+
+fn not_blank(schema: &mut Schema) {
+    let mut value = std::mem::take(schema).to_value();
+    refuse_blank(&mut value);
+    *schema = Schema::try_from(value).unwrap_or_default();
 }
 
 /// The colour of a tag that was given as a mere string.
@@ -209,13 +232,10 @@ impl JsonSchema for Tags {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let tag = generator.subschema_for::<Tag>();
         let items = if generator.contract().is_serialize() {
-            tag
+            generator.subschema_for::<Tag>()
         } else {
-            // What is read may also be its mere name.
-            let name = generator.subschema_for::<Text<50>>();
-            json_schema!({ "anyOf": [name, tag] })
+            generator.subschema_for::<GivenTag>()
         };
         json_schema!({ "type": "array", "items": items })
     }

@@ -14,6 +14,9 @@ use crate::input::{Flaw, FromJson, kind_of};
 /// Units of the last decimal kept in one whole.
 pub const SCALE: i64 = 10_000;
 
+/// The largest whole number that there is room for.
+const WHOLE: i64 = i64::MAX / SCALE;
+
 /// An exact number in ten-thousandths: money or a quantity.
 ///
 /// What is given with more decimals is rounded half away from zero, as a
@@ -170,7 +173,7 @@ impl FromJson for Amount {
         match value {
             Value::Number(number) => Self::parse(&number.to_string())
                 .map(Some)
-                .ok_or_else(|| Flaw::new("must be a number below 900 trillion")),
+                .ok_or_else(|| Flaw::new(format!("must be a number from -{WHOLE} to {WHOLE}"))),
             other => Err(Flaw::new(format!(
                 "must be a number, not {}",
                 kind_of(other)
@@ -225,12 +228,12 @@ macro_rules! schema {
     };
 }
 
-schema!(Amount, { "type": "number" });
-schema!(Total, { "type": "number" });
-schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100 });
-schema!(Currency, {
-    "type": "string", "pattern": "^[A-Za-z]{3}$", "minLength": 3, "maxLength": 3
+schema!(Amount, {
+    "type": "number", "minimum": -WHOLE, "maximum": WHOLE, "examples": [17470]
 });
+schema!(Total, { "type": "number", "examples": [17470] });
+schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100, "examples": [60] });
+schema!(Currency, { "type": "string", "format": "currency-code", "examples": ["AUD"] });
 
 impl store::FromColumn for Amount {
     const EXPECTS: &'static str = "ten-thousandths";

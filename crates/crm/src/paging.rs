@@ -66,7 +66,7 @@ impl JsonSchema for Limit {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "default": 25 })
+        json_schema!({ "type": "integer", "format": "int64", "default": 25 })
     }
 }
 

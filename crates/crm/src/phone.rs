@@ -4,18 +4,74 @@
 //! region. What is kept is `+`, country code and national number: no spaces,
 //! no trunk zero, no extension.
 
+use std::borrow::Cow;
+use std::ops::Deref;
+
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Metadata, Mode, PhoneNumber};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Problems;
 use crate::fold::decimal_digit;
-use crate::input::Patch;
+use crate::input::{Flaw, FromJson, Patch};
 use crate::text::Text;
 
 /// The longest text that is looked at. The longest real number, with its
 /// international prefix and generous punctuation, is half of it.
 const MAX_TEXT: usize = 64;
+
+/// A phone number: in an answer in E.164; in a request as it was typed, which
+/// only with the workspace's country is known to be one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Phone(Text<MAX_TEXT>);
+
+impl Deref for Phone {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromJson for Phone {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        Ok(Text::from_json(value)?.map(Self))
+    }
+}
+
+impl JsonSchema for Phone {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Phone".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "format": "phone", "maxLength": MAX_TEXT, "examples": ["+61412345678"]
+        })
+    }
+}
+
+impl store::FromColumn for Phone {
+    const EXPECTS: &'static str = "a phone number";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        Text::from_cell(cell).map(Self)
+    }
+}
+
+impl From<Phone> for store::Value {
+    fn from(phone: Phone) -> Self {
+        phone.0.into()
+    }
+}
 
 /// The country in which numbers without a country code are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +291,7 @@ pub(crate) type Reading = fn(&str, Region) -> Result<String, PhoneProblem>;
 /// all that can't be are named at once. Only where one is given it is asked in
 /// which `region` it is read.
 pub(crate) fn read_fields<const N: usize>(
-    fields: [(&'static str, &mut Patch<Text<64>>, Reading); N],
+    fields: [(&'static str, &mut Patch<Phone>, Reading); N],
     region: impl Fn() -> crate::Result<Region>,
 ) -> crate::Result<()> {
     let mut problems = Problems::default();
@@ -245,7 +301,7 @@ pub(crate) fn read_fields<const N: usize>(
         };
         match read(given, region()?) {
             Ok(number) => match Text::read(&number) {
-                Ok(number) => *phone = number.map_or(Patch::Clear, Patch::Set),
+                Ok(number) => *phone = number.map(Phone).map_or(Patch::Clear, Patch::Set),
                 Err(flaw) => problems.invalid(field, flaw.message),
             },
             Err(problem) => problems.invalid_with_fix(field, problem.to_string(), problem.fix()),

@@ -219,7 +219,8 @@ impl<F: Writable> Input for New<F> {
 ///
 /// A writable field is `solid` (a record can't be without it), `plain` (it
 /// always has a value, which has a default) or `patch` (it may be null). A name
-/// in brackets is the wire's, where it differs from the column's.
+/// in brackets is the wire's, where it differs from the column's; what stands
+/// behind `=` is an example, of an answer as well as of a request.
 #[macro_export]
 macro_rules! record {
     (
@@ -230,7 +231,7 @@ macro_rules! record {
         read { $( $(#[$read_meta:meta])* $read:ident : $read_type:ty ),* $(,)? }
         write { $(
             $(#[doc = $doc:literal])*
-            $kind:ident $write:ident $([$wire:literal])? : $write_type:ty
+            $kind:ident $write:ident $([$wire:literal])? : $write_type:ty $(= $example:tt)?
         ),* $(,)? }
         kept { $(
             $(#[$kept_meta:meta])* $kept:ident : $kept_type:ty
@@ -248,6 +249,7 @@ macro_rules! record {
             $(
                 $(#[doc = $doc])*
                 $(#[serde(rename = $wire)])?
+                $(#[schemars(example = serde_json::json!($example))])?
                 pub $write: $crate::record_type!($kind $write_type),
             )*
             $( $(#[$kept_meta])* pub $kept: $kept_type, )*
@@ -267,7 +269,7 @@ macro_rules! record {
             $(#[$fields_meta])*
             #[derive(Default)]
             pub struct $fields {
-                $( $(#[doc = $doc])* $kind $write $([$wire])? : $write_type, )*
+                $( $(#[doc = $doc])* $kind $write $([$wire])? : $write_type $(= $example)?, )*
             }
         }
 

@@ -141,13 +141,25 @@ impl Scopes {
     }
 }
 
+/// The families of scopes that have an old name: today's, and the old one.
+const OLD_FAMILIES: [(&str, &str); 2] = [("opportunities", "deals"), ("companies", "customers")];
+
 /// The name that a scope has today.
 fn canonical(name: &str) -> Cow<'_, str> {
-    match name.split_once(':') {
-        Some(("deals", verb)) => format!("opportunities:{verb}").into(),
-        Some(("customers", verb)) => format!("companies:{verb}").into(),
-        _ => name.into(),
-    }
+    let renamed = name.split_once(':').and_then(|(family, verb)| {
+        let (today, _) = OLD_FAMILIES.iter().find(|(_, old)| *old == family)?;
+        Some(format!("{today}:{verb}").into())
+    });
+    renamed.unwrap_or_else(|| name.into())
+}
+
+/// The old names of the scopes that have one.
+fn old_names() -> impl Iterator<Item = String> {
+    SCOPES.iter().filter_map(|name| {
+        let (family, verb) = name.split_once(':')?;
+        let (_, old) = OLD_FAMILIES.iter().find(|(today, _)| *today == family)?;
+        Some(format!("{old}:{verb}"))
+    })
 }
 
 impl Serialize for Scopes {
@@ -178,15 +190,16 @@ impl JsonSchema for Scopes {
         "Scopes".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<_> = std::iter::once(EVERYTHING)
-            .chain(SCOPES.iter().copied())
-            .collect();
-        json_schema!({
-            "type": "array",
-            "minItems": 1,
-            "items": { "type": "string", "examples": names },
-        })
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names = std::iter::once(EVERYTHING).chain(SCOPES.iter().copied());
+        let items = if generator.contract().is_serialize() {
+            // Scopes will be added: a client need not know all that it is shown.
+            json_schema!({ "type": "string", "examples": names.collect::<Vec<_>>() })
+        } else {
+            let names: Vec<_> = names.map(str::to_owned).chain(old_names()).collect();
+            json_schema!({ "type": "string", "enum": names })
+        };
+        json_schema!({ "type": "array", "minItems": 1, "items": items })
     }
 }
 

@@ -25,7 +25,7 @@ crate::input! {
     pub struct Search {
         /// What to look for: a part of a name, an e-mail address or a phone
         /// number, in any case, with or without accents.
-        required query: Query,
+        required query: Query = "engines",
         /// How many records to answer: 1 to 100, clamped.
         optional limit: Limit,
     }

@@ -9,7 +9,7 @@ use store::{Db, Tx};
 
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, kind_of};
+use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, kind_of, schema_of};
 use crate::metadata::{Tags, check_storable};
 use crate::text::Text;
 
@@ -44,8 +44,7 @@ impl JsonSchema for Entries {
 
 crate::input! {
     /// The custom fields of each kind of record.
-    #[derive(Default, Serialize, JsonSchema)]
-    #[schemars(default)]
+    #[derive(Default, Serialize)]
     pub struct CustomFields {
         /// Those of opportunities.
         defaulted deal: Entries,
@@ -53,6 +52,27 @@ crate::input! {
         defaulted account: Entries,
         /// Those of contacts.
         defaulted contact: Entries,
+    }
+}
+
+impl JsonSchema for CustomFields {
+    fn schema_name() -> Cow<'static, str> {
+        "CustomFields".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut fields = Vec::new();
+        Self::describe(generator, &mut fields);
+        let answered = generator.contract().is_serialize();
+        for field in &mut fields {
+            // Each is answered as a list, and may be asked for as null.
+            field.required = answered;
+            field.nullable = !answered;
+        }
+        let mut schema = schema_of(&fields);
+        // What another kind would hold is not passed over: it would be lost.
+        schema.insert("additionalProperties".to_owned(), false.into());
+        schema
     }
 }
 
@@ -83,11 +103,11 @@ crate::input! {
     #[derive(Default, Serialize, JsonSchema)]
     pub struct Settings {
         /// Where opportunities come from.
-        defaulted lead_sources: Choices,
+        defaulted lead_sources: Choices = ["Trade fair", "Web"],
         /// Why opportunities are won.
         defaulted won_reasons: Choices,
         /// Why opportunities are lost.
-        defaulted lost_reasons: Choices,
+        defaulted lost_reasons: Choices = ["Price"],
         /// What kinds of opportunities there are.
         defaulted opportunity_type_options: Choices,
         /// What kinds of referrals there are.
@@ -97,7 +117,7 @@ crate::input! {
         /// Links that are shown beside a record.
         defaulted quick_links: Entries,
         /// The tags that are offered.
-        defaulted tag_palette: Tags,
+        defaulted tag_palette: Tags = [{ "name": "urgent", "color": "#3b82f6" }],
     }
 }
 

@@ -24,14 +24,14 @@ crate::record! {
     }
     write {
         /// What it is called.
-        solid name: Name,
+        solid name: Name = "Qualified",
         /// How it is shown, as a CSS colour.
-        plain color: Text<32>,
+        plain color: Text<32> = "#3b82f6",
         /// Its place in the pipeline, counted from 0; the last by default.
         plain position: i64,
         /// How likely an opportunity here is to be won, in percent, where it
         /// does not say so itself.
-        patch probability: Percent,
+        patch probability: Percent = 25,
         /// True when entering it wins the opportunity.
         plain is_won_stage: bool,
         /// True when entering it loses the opportunity.

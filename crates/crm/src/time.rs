@@ -134,7 +134,7 @@ impl std::fmt::Display for Date {
 }
 
 macro_rules! written_as_text {
-    ($type:ident, $format:literal, $expected:ident, $parse:expr) => {
+    ($type:ident, $format:literal, $example:literal, $expected:ident, $parse:expr) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -155,12 +155,14 @@ macro_rules! written_as_text {
             }
         }
 
-        read_from_text!($type, $format, $expected, $parse);
+        read_from_text!($type, $expected, $parse, {
+            "type": "string", "format": $format, "examples": [$example]
+        });
     };
 }
 
 macro_rules! read_from_text {
-    ($type:ident, $format:literal, $expected:ident, $parse:expr) => {
+    ($type:ident, $expected:ident, $parse:expr, $schema:tt) => {
         impl FromJson for $type {
             fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
                 match value {
@@ -181,15 +183,24 @@ macro_rules! read_from_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "format": $format })
+                json_schema!($schema)
             }
         }
     };
 }
 
-written_as_text!(Timestamp, "date-time", NOT_A_TIMESTAMP, Timestamp::parse);
-written_as_text!(Date, "date", NOT_A_DATE, Date::parse);
-read_from_text!(Moment, "date-time", NOT_A_MOMENT, Moment::parse);
+written_as_text!(
+    Timestamp,
+    "date-time",
+    "2026-03-01T09:00:00.000Z",
+    NOT_A_TIMESTAMP,
+    Timestamp::parse
+);
+written_as_text!(Date, "date", "2026-03-01", NOT_A_DATE, Date::parse);
+read_from_text!(Moment, NOT_A_MOMENT, Moment::parse, {
+    "anyOf": [{ "type": "string", "format": "date" }, { "type": "string", "format": "date-time" }],
+    "examples": ["2026-03-01"]
+});
 
 impl Moment {
     fn parse(text: &str) -> Result<Self, Flaw> {

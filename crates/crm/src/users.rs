@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::email::Email;
 use crate::error::{Error, Result};
 use crate::paging::{Page, PageRequest};
-use crate::phone::{self, Reading, any_number};
+use crate::phone::{self, Phone, Reading, any_number};
 use crate::record::{self, Writable};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
@@ -38,15 +38,15 @@ crate::record! {
     }
     write {
         /// Their address; no two users share one.
-        patch email: Email,
+        patch email: Email = "grace@example.com",
         /// Their name.
-        solid full_name: Name,
+        solid full_name: Name = "Grace Hopper",
         /// What they may do.
         plain role: Role,
         /// Their phone number.
-        patch phone: Text<64>,
+        patch phone: Phone,
         /// What they do.
-        patch job_title: Text<255>,
+        patch job_title: Text<255> = "Account manager",
         /// False for those who have left.
         plain is_active: bool,
     }
@@ -75,15 +75,15 @@ crate::input! {
     /// Someone to invite.
     pub struct Invite {
         /// Their address; no two users share one.
-        required email: Email,
+        required email: Email = "grace@example.com",
         /// Their name.
-        required full_name: Name,
+        required full_name: Name = "Grace Hopper",
         /// What they may do; `client_editor` by default.
         defaulted role: Role,
         /// Their phone number.
-        patch phone: Text<64>,
+        patch phone: Phone,
         /// What they do.
-        patch job_title: Text<255>,
+        patch job_title: Text<255> = "Account manager",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Workspaces: each a business of its own, whose records no other one sees.
 
 use jiff::tz::TimeZone;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 use store::{Db, Tx};
@@ -36,6 +36,12 @@ pub trait Rule {
     /// To be read after the field's name.
     const EXPECTED: &'static str;
 
+    /// What the texts are called as a format of strings.
+    const FORMAT: &'static str;
+
+    /// One that obeys.
+    const EXAMPLE: &'static str;
+
     /// The text as it is kept, if it obeys.
     fn check(text: &str) -> Option<String>;
 }
@@ -50,6 +56,8 @@ pub struct CountryRule;
 
 impl Rule for ZoneRule {
     const EXPECTED: &'static str = "must be an IANA time zone such as Australia/Sydney";
+    const FORMAT: &'static str = "time-zone";
+    const EXAMPLE: &'static str = "Australia/Sydney";
 
     fn check(text: &str) -> Option<String> {
         let zone = TimeZone::get(text).ok()?;
@@ -59,6 +67,8 @@ impl Rule for ZoneRule {
 
 impl Rule for CountryRule {
     const EXPECTED: &'static str = "must be an ISO 3166 country code such as AU";
+    const FORMAT: &'static str = "country-code";
+    const EXAMPLE: &'static str = "AU";
 
     fn check(text: &str) -> Option<String> {
         let code = text.to_ascii_uppercase();
@@ -84,17 +94,17 @@ impl<R: Rule> FromJson for Checked<R> {
     }
 }
 
-impl<R> JsonSchema for Checked<R> {
+impl<R: Rule> JsonSchema for Checked<R> {
     fn inline_schema() -> bool {
         true
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Checked".into()
+        R::FORMAT.into()
     }
 
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Text::<64>::json_schema(generator)
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        json_schema!({ "type": "string", "format": R::FORMAT, "examples": [R::EXAMPLE] })
     }
 }
 
@@ -124,6 +134,7 @@ pub struct Workspace {
     /// Its id.
     pub id: Uuid,
     /// What it is called.
+    #[schemars(example = &"Engines & Sons")]
     pub name: Name,
     /// The time zone that decides which day it is.
     pub timezone: ZoneName,
@@ -142,11 +153,11 @@ crate::input! {
     #[derive(Default)]
     pub struct WorkspaceUpdate {
         /// What it is called.
-        solid name: Name,
+        solid name: Name = "Engines & Sons",
         /// An IANA time zone: decides which day it is.
-        solid timezone: ZoneName,
+        solid timezone: ZoneName = "Australia/Sydney",
         /// The currency of new opportunities, by ISO 4217.
-        solid currency: Currency,
+        solid currency: Currency = "AUD",
         /// The country in which phone numbers are read, by ISO 3166.
         solid country: CountryCode,
     }

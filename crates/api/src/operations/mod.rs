@@ -62,7 +62,7 @@ mod tests {
     fn every_field_of_an_answer_says_what_it_is_and_means() {
         for operation in all() {
             let mut generator = self_contained(Contract::Serialize);
-            let schema = operation.answer_schema(&mut generator);
+            let schema = operation.data_schema(&mut generator);
             let schema = schema.map(|schema| schema.to_value()).unwrap_or_default();
             let record = schema.get("items").unwrap_or(&schema);
             let fields = record.get("properties").and_then(Value::as_object);

@@ -3,11 +3,11 @@
 
 use crm::time::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{PREFIXES, reference};
-use crate::operation::{Operation, words};
-use crate::schemas::kind;
+use crate::operation::Operation;
+use crate::schemas::{kind, label};
 
 #[derive(Serialize)]
 struct Catalog {
@@ -82,7 +82,7 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         kind: "uuid".to_owned(),
         required: true,
         description: id.description(),
-        schema: json!({ "type": "string", "format": "uuid", "description": id.description() }),
+        schema: id.schema(),
     });
     let place = match operation.reads_query() {
         true => "query",
@@ -106,15 +106,5 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         description: operation.description,
         tool_name: operation.tool,
         doc_url: format!("{public_url}{}", reference::path(operation)),
-    }
-}
-
-/// `work-orders` as a heading: `Work orders`.
-fn label(id: &str) -> String {
-    let words = words(id);
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => words,
     }
 }

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::http::request::Parts;
 use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
 use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
 use crm::time::Timestamp;
@@ -19,8 +20,9 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::body;
+use super::pages::{self, Page};
 use super::routes::{Endpoint, Found, Routes};
-use super::{body, catalog, reference};
 use crate::auth::{self, Authenticator};
 use crate::credits::Meter;
 use crate::envelope::Meta;
@@ -37,7 +39,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 
 /// What every answer says to a browser that shows it: take it for nothing but
 /// what its content type says, keep no copy, run nothing that may stand in it,
@@ -97,14 +98,14 @@ pub struct Service {
     metrics: Metrics,
     metrics_access: MetricsAccess,
     ids: Ids,
-    catalog: Vec<u8>,
+    pages: Vec<Page>,
 }
 
 /// A response that is complete but for its request id.
 struct Answered {
     status: StatusCode,
     headers: Vec<(&'static str, String)>,
-    body: Option<(HeaderValue, Vec<u8>)>,
+    body: Option<(HeaderValue, Bytes)>,
 }
 
 impl Answered {
@@ -112,7 +113,19 @@ impl Answered {
         Self {
             status,
             headers: Vec::new(),
-            body: Some((media_type, body)),
+            body: Some((media_type, body.into())),
+        }
+    }
+
+    fn page(page: &Page, asked: &HeaderMap) -> Self {
+        let known = page.is_known(asked);
+        Self {
+            status: match known {
+                true => StatusCode::NOT_MODIFIED,
+                false => StatusCode::OK,
+            },
+            headers: page.headers.clone(),
+            body: (!known).then(|| (page.media_type.clone(), page.body.clone())),
         }
     }
 
@@ -124,7 +137,7 @@ impl Answered {
         Self {
             status,
             headers: Vec::new(),
-            body: body.map(|body| (JSON, body)),
+            body: body.map(|body| (JSON, body.into())),
         }
     }
 }
@@ -132,7 +145,7 @@ impl Answered {
 impl From<ApiError> for Answered {
     fn from(error: ApiError) -> Self {
         Self {
-            body: Some((JSON, error.body())),
+            body: Some((JSON, error.body().into())),
             status: error.status,
             headers: error.aside.headers,
         }
@@ -143,8 +156,9 @@ impl Service {
     /// Serves `store`, whose schema is up to date.
     pub fn new(store: Store, options: &Options) -> Arc<Self> {
         let operations = operations::all();
+        let pages = pages::all(&operations, &options.public_url);
         Arc::new(Self {
-            routes: Routes::new(&operations),
+            routes: Routes::new(&operations, &pages),
             keys: Authenticator::new(store.clone()),
             meter: Meter::new(store.clone(), options.monthly_credits),
             enforce_credits: options.enforce_credits,
@@ -155,8 +169,8 @@ impl Service {
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
             ids: Ids::default(),
-            catalog: catalog::render(&operations, &options.public_url, Timestamp::now()),
             operations,
+            pages,
             store,
         })
     }
@@ -235,11 +249,7 @@ impl Service {
                 .call(&self.operations[index], &ids, head, body, request_id)
                 .await
                 .unwrap_or_else(|error| refuse(error, request_id)),
-            Endpoint::Reference(index) => {
-                let page = reference::render(&self.operations[index]);
-                Answered::new(StatusCode::OK, MARKDOWN, page.into_bytes())
-            }
-            Endpoint::Catalog => Answered::json(StatusCode::OK, self.catalog.clone()),
+            Endpoint::Page(index) => Answered::page(&self.pages[index], &head.headers),
             Endpoint::Health => state(StatusCode::OK, "ok"),
             Endpoint::Ready => self.readiness().await,
             Endpoint::Metrics => {
@@ -255,8 +265,7 @@ impl Service {
     fn route(&self, endpoint: Endpoint) -> &'static str {
         match endpoint {
             Endpoint::Operation(index) => self.operations[index].path,
-            Endpoint::Reference(_) => "/docs",
-            Endpoint::Catalog => "/api-index.json",
+            Endpoint::Page(index) => self.pages[index].route,
             Endpoint::Health => "/healthz",
             Endpoint::Ready => "/readyz",
             Endpoint::Metrics => "/metrics",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::generate::Contract;
 use serde_json::Value;
 
-use super::PREFIXES;
+use super::{PREFIXES, examples, refusals};
 use crate::operation::Operation;
 use crate::schemas::{in_words, self_contained};
 
@@ -16,8 +16,8 @@ pub(crate) fn path(operation: &Operation) -> String {
     format!("/docs/{}/{method}{slug}.md", operation.resource())
 }
 
-/// The page itself.
-pub(crate) fn render(operation: &Operation) -> String {
+/// The page itself. `public_url` is where clients reach the server.
+pub(crate) fn render(operation: &Operation, public_url: &str) -> String {
     // Writing into a String can't fail.
     let mut page = String::new();
     let _ = writeln!(page, "# {}\n", operation.summary);
@@ -36,7 +36,9 @@ pub(crate) fn render(operation: &Operation) -> String {
         let _ = writeln!(page, "- Also at: {}", code_list(&aliases));
     }
     parameters(&mut page, operation);
+    request(&mut page, operation, public_url);
     answer(&mut page, operation);
+    errors(&mut page, operation);
     page
 }
 
@@ -85,8 +87,70 @@ fn parameters(page: &mut String, operation: &Operation) {
     }
 }
 
+/// A call as it is typed, with a body where the operation takes one.
+fn request(page: &mut String, operation: &Operation, public_url: &str) {
+    let _ = write!(
+        page,
+        "\n## A request\n\n```\ncurl -X {} -H \"Authorization: Bearer $KEY\"",
+        operation.method
+    );
+    let has_body = !operation.reads_query() && !operation.fields.is_empty();
+    if has_body {
+        let _ = write!(page, " -H \"Content-Type: application/json\"");
+    }
+    let _ = write!(page, " {public_url}{}", example_path(operation));
+    if has_body {
+        // Within single quotes nothing but one of them has a meaning.
+        let body = pretty(&examples::request(operation)).replace('\'', r"'\''");
+        let _ = write!(page, " -d '{body}'");
+    }
+    let _ = writeln!(page, "\n```");
+}
+
+/// The path with ids in it.
+fn example_path(operation: &Operation) -> String {
+    let mut path = format!("{}{}", PREFIXES[0], operation.path);
+    for id in operation.path_parameters() {
+        let example = examples::id(&id.record).to_string();
+        path = path.replace(&format!(":{}", id.name), &example);
+    }
+    path
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}")
+}
+
 fn answer(page: &mut String, operation: &Operation) {
-    let Some(schema) = operation.answer_schema(&mut self_contained(Contract::Serialize)) else {
+    fields_of_answer(page, operation);
+    if let Some(example) = examples::answer(operation) {
+        let _ = writeln!(
+            page,
+            "\n## The answer\n\n```json\n{}\n```",
+            pretty(&example)
+        );
+    }
+}
+
+fn errors(page: &mut String, operation: &Operation) {
+    let _ = writeln!(
+        page,
+        "\n## Errors\n\n| status | code | when |\n| --- | --- | --- |"
+    );
+    for refusal in refusals::of(operation) {
+        let codes: Vec<_> = refusal.examples().iter().map(|error| error.code).collect();
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} |",
+            refusal.status.as_u16(),
+            code_list(&codes),
+            refusal.when
+        );
+    }
+}
+
+fn fields_of_answer(page: &mut String, operation: &Operation) {
+    let Some(schema) = operation.data_schema(&mut self_contained(Contract::Serialize)) else {
         return;
     };
     let (schema, of_a_list) = match schema.get("items") {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use matchit::Router;
 
-use super::{PREFIXES, reference};
+use super::PREFIXES;
+use super::pages::Page;
 use crate::operation::Operation;
 
 /// What a route leads to.
@@ -13,10 +14,8 @@ use crate::operation::Operation;
 pub(crate) enum Endpoint {
     /// An operation, by its place among the declarations.
     Operation(usize),
-    /// The reference page of an operation, by its place likewise.
-    Reference(usize),
-    /// The catalog of all operations.
-    Catalog,
+    /// A page, by its place among them.
+    Page(usize),
     /// Whether the process is alive.
     Health,
     /// Whether it can serve.
@@ -42,8 +41,8 @@ pub(crate) enum Found<'p> {
 
 impl Routes {
     /// The routes of these operations, under both prefixes and all their names,
-    /// and those of the server itself.
-    pub(crate) fn new(operations: &[Operation]) -> Self {
+    /// those of these pages, and those of the server itself.
+    pub(crate) fn new(operations: &[Operation], pages: &[Page]) -> Self {
         let mut routes: BTreeMap<String, Vec<(Method, Endpoint)>> = BTreeMap::new();
         let mut add = |route, method, endpoint| {
             routes.entry(route).or_default().push((method, endpoint));
@@ -56,16 +55,10 @@ impl Routes {
                 }
             }
         }
-        for (index, operation) in operations.iter().enumerate() {
-            add(
-                reference::path(operation),
-                Method::GET,
-                Endpoint::Reference(index),
-            );
-        }
-        for prefix in PREFIXES.into_iter().chain([""]) {
-            let catalog = format!("{prefix}/api-index.json");
-            add(catalog, Method::GET, Endpoint::Catalog);
+        for (index, page) in pages.iter().enumerate() {
+            for path in &page.paths {
+                add(path.clone(), Method::GET, Endpoint::Page(index));
+            }
         }
         add("/healthz".to_owned(), Method::GET, Endpoint::Health);
         add("/readyz".to_owned(), Method::GET, Endpoint::Ready);

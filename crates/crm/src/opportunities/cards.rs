@@ -75,6 +75,7 @@ pub struct PlacementPipeline {
     /// Its id.
     pub id: Uuid,
     /// Its name.
+    #[schemars(example = &"Sales")]
     pub name: Name,
 }
 
@@ -84,8 +85,10 @@ pub struct PlacementStage {
     /// Its id.
     pub id: Uuid,
     /// Its name.
+    #[schemars(example = &"Qualified")]
     pub name: Name,
     /// Its colour.
+    #[schemars(example = &"#3b82f6")]
     pub color: Text<32>,
     /// Its place in the pipeline, counted from 0.
     pub position: i64,

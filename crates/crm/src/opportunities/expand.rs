@@ -15,6 +15,7 @@ use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::email::Email;
 use crate::error::Result;
+use crate::phone::Phone;
 use crate::record::{self, Record};
 use crate::text::{Name, Text};
 
@@ -40,7 +41,7 @@ crate::input! {
     pub struct Expansions {
         /// What to include, separated by commas: `contact`, `referrer`,
         /// `customer`, `assigned_users`.
-        defaulted expand: Vec<Expansion>,
+        defaulted expand: Vec<Expansion> = ["contact", "customer"],
     }
 }
 
@@ -50,15 +51,18 @@ pub struct Referrer {
     /// Its id.
     pub id: Uuid,
     /// Its number within the workspace: `C-001`.
+    #[schemars(example = &"C-001")]
     pub public_id: String,
     /// The first name.
+    #[schemars(example = &"Ada")]
     pub first_name: Name,
     /// The last name.
+    #[schemars(example = &"Lovelace")]
     pub last_name: Option<Name>,
     /// The e-mail address.
     pub email: Option<Email>,
     /// The mobile number.
-    pub phone: Option<Text<64>>,
+    pub phone: Option<Phone>,
     /// What they do.
     pub job_title: Option<Text<255>>,
 }

@@ -8,6 +8,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
 use store::{Db, Tx};
 use uuid::Uuid;
 
@@ -60,11 +61,12 @@ crate::record! {
         /// Its id; ids sort by age.
         id: Uuid,
         /// Its number within the workspace, never reused: `OPP-001`.
+        #[schemars(example = &"OPP-001")]
         public_id: String,
     }
     write {
         /// What the opportunity is called.
-        solid name: Name,
+        solid name: Name = "Difference engine",
         /// How it stands. A stage that is won or lost sets it.
         plain status: Status,
         /// The primary contact.
@@ -72,17 +74,17 @@ crate::record! {
         /// The company that would buy.
         patch company_id ["customer_id"]: Uuid,
         /// What it is worth, set by hand.
-        patch value: Amount,
+        patch value: Amount = 17470,
         /// The currency of `value`, by ISO 4217; the workspace's by default.
         plain currency: Currency,
         /// How likely it is to be won, in percent.
-        patch probability: Percent,
+        patch probability: Percent = 60,
         /// When it is expected to close.
-        patch expected_close_date: Date,
+        patch expected_close_date: Date = "2026-06-30",
         /// When it closed; set by the status where it is empty.
-        patch actual_close_date: Date,
+        patch actual_close_date: Date = null,
         /// Where it came from.
-        patch lead_source: Text<255>,
+        patch lead_source: Text<255> = "Trade fair",
         /// What kind of opportunity it is.
         patch opportunity_type: Text<255>,
         /// Why it was won.
@@ -90,29 +92,33 @@ crate::record! {
         /// Why it was lost.
         patch lost_reason: Text<1000>,
         /// What is to be done next.
-        patch next_action_name: Text<255>,
+        patch next_action_name: Text<255> = "Send the drawings",
         /// When that is to be done.
         patch next_action_date: Timestamp,
         /// Labels. Strings are accepted and get a default colour; a PATCH
         /// replaces all of them.
-        plain tags: Tags,
+        plain tags: Tags = [{ "name": "urgent", "color": "#3b82f6" }],
         /// Notes, up to 100,000 characters.
         patch notes: Notes,
         /// Custom field values by their key; a PATCH replaces all of them.
-        plain metadata: Metadata,
+        plain metadata: Metadata = { "cylinders": 8 },
     }
     kept {
         /// The value of its products: quantity × unit price less discount.
         products_value: Amount,
         /// When it was won.
+        #[schemars(example = Value::Null)]
         won_at: Option<Timestamp>,
         /// When it was lost.
+        #[schemars(example = Value::Null)]
         lost_at: Option<Timestamp>,
         /// The contact who referred it most recently.
+        #[schemars(example = Value::Null)]
         primary_referrer_contact_id: Option<Uuid>,
         /// The category of that referral.
         primary_referrer_category: Option<String>,
         /// When its newest activity took place.
+        #[schemars(example = Value::Null)]
         last_activity_at: Option<Timestamp>,
         /// When it was created.
         created_at: Timestamp,
@@ -182,7 +188,7 @@ crate::input! {
     pub struct OpportunityFilter {
         /// Those found by this part of a name, an e-mail address or a phone
         /// number of the opportunity, its contact or its company.
-        optional search: Query,
+        optional search: Query = "engine",
         /// Those with this status.
         optional status: Status,
         /// Those with this primary contact.
@@ -196,7 +202,7 @@ crate::input! {
         /// Those with a card in this stage.
         optional stage_id: Uuid,
         /// Those created at this instant or later; a date means its start in UTC.
-        optional created_after: Moment,
+        optional created_after: Moment = "2026-01-01",
         /// Those created before this instant; a date means its start in UTC.
         optional created_before: Moment,
     }
