@@ -4,7 +4,9 @@ mod api_keys;
 mod companies;
 mod contacts;
 mod opportunities;
+mod opportunity_products;
 mod pipelines;
+mod products;
 mod users;
 mod workspace;
 
@@ -14,9 +16,11 @@ use crate::operation::Operation;
 pub fn all() -> Vec<Operation> {
     [
         opportunities::operations(),
+        opportunity_products::operations(),
         pipelines::operations(),
         contacts::operations(),
         companies::operations(),
+        products::operations(),
         users::operations(),
         workspace::operations(),
         api_keys::operations(),

@@ -58,7 +58,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Sum up a pipeline",
                 "For each stage and for all of them: how many opportunities stand there and what \
-                 they are worth by currency, plain and weighted by probability.",
+                 they are worth by currency, plain and weighted by probability; and, where they \
+                 have products, what those earn (`margins`).",
             )
             .long()
             .read(|db, who, [id], _: Nothing| pipelines::summary(db, who, id).map(One)),

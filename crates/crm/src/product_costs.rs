@@ -1,0 +1,137 @@
+//! What a product costs its seller: one row for each thing that goes into a
+//! unit of it, in the currency of its price.
+
+use store::{Db, Tx};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::companies::Company;
+use crate::error::Result;
+use crate::money::{Amount, Quantity};
+use crate::paging::{Page, PageRequest};
+use crate::products::Product;
+use crate::record::{self, Column, New, Writable};
+use crate::text::Text;
+use crate::time::Timestamp;
+
+crate::record! {
+    /// A cost of a product: something that goes into one unit of it.
+    pub struct ProductCost in "product_costs", called "product cost";
+    /// The writable fields of a product's cost.
+    pub struct ProductCostFields;
+    read {
+        /// Its id; ids sort by age.
+        id: Uuid,
+        /// The product.
+        product_id: Uuid,
+    }
+    write {
+        /// What is paid for.
+        patch label: Text<255> = "Brass blank",
+        /// What one of it costs, in the currency of the product's price.
+        solid cost_price: Amount = 3.2,
+        /// How many of it one unit of the product takes; 1 by default.
+        plain quantity: Quantity = 1,
+        /// The company that it comes from.
+        patch supplier_id: Uuid,
+        /// What the supplier calls it.
+        patch supplier_product_id: Text<255> = "BB-0110",
+    }
+    kept {
+        /// When it was created.
+        created_at: Timestamp,
+        /// When it was last changed.
+        updated_at: Timestamp,
+    }
+}
+
+/// A page of a product's costs, newest first.
+pub fn list(
+    db: &Db<'_>,
+    who: &Caller,
+    product_id: Uuid,
+    request: PageRequest,
+) -> Result<Page<ProductCost>> {
+    record::check::<Product>(db, who, product_id)?;
+    let mut condition = record::all(who);
+    condition.and("t.product_id = ?", [product_id.into()]);
+    record::page(db, condition, request)
+}
+
+/// Adds a cost to a product.
+pub fn create(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    product_id: Uuid,
+    input: New<ProductCostFields>,
+) -> Result<ProductCost> {
+    let New(mut fields) = input;
+    record::share::<Product>(tx, who, product_id)?;
+    share_supplier(tx, who, fields.supplier_id.value())?;
+    fields.quantity.get_or_insert(Quantity::ONE);
+    let mut columns = fields.columns();
+    columns.push(Column {
+        name: "product_id",
+        value: product_id.into(),
+    });
+    record::insert(tx, who, who.new_id(), columns)
+}
+
+/// Changes the fields that are given of a product's cost.
+pub fn update(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    product_id: Uuid,
+    id: Uuid,
+    fields: ProductCostFields,
+) -> Result<ProductCost> {
+    record::check::<Product>(tx, who, product_id)?;
+    share_supplier(tx, who, fields.supplier_id.value())?;
+    let mut cost = lock(tx, who, product_id, id)?;
+    let changes = fields.apply(&mut cost);
+    if !changes.is_empty() {
+        cost.updated_at = who.now;
+    }
+    record::update::<ProductCost>(tx, who, id, &changes, [])?;
+    Ok(cost)
+}
+
+/// Deletes a product's cost.
+pub fn delete(tx: &mut Tx<'_>, who: &Caller, product_id: Uuid, id: Uuid) -> Result<()> {
+    record::check::<Product>(tx, who, product_id)?;
+    lock(tx, who, product_id, id)?;
+    record::delete::<ProductCost>(tx, who, id)
+}
+
+/// The cost with that id, if it is the product's.
+fn lock(tx: &Tx<'_>, who: &Caller, product_id: Uuid, id: Uuid) -> Result<ProductCost> {
+    let cost = record::lock::<ProductCost>(tx, who, id)?;
+    match cost.product_id == product_id {
+        true => Ok(cost),
+        false => Err(record::not_found::<ProductCost>(id)),
+    }
+}
+
+/// Makes sure that the supplier exists and stays until the end of the
+/// transaction. Before the costs are locked, as whoever deletes a company does.
+pub(crate) fn share_supplier(tx: &Tx<'_>, who: &Caller, supplier_id: Option<&Uuid>) -> Result<()> {
+    supplier_id
+        .map(|id| record::share::<Company>(tx, who, *id))
+        .transpose()
+        .map(drop)
+}
+
+/// Takes a company off the costs that name it as their supplier: what was paid
+/// stays, to whom is no longer known.
+pub(crate) fn forget_supplier(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
+    for table in ["product_costs", "opportunity_product_costs"] {
+        tx.execute(
+            &format!(
+                "update {table} set supplier_id = null, updated_at = $3
+                 where workspace_id = $1 and supplier_id = $2"
+            ),
+            &store::params![who.workspace_id, company_id, who.now],
+        )?;
+    }
+    Ok(())
+}
