@@ -511,7 +511,9 @@ mod tests {
         };
         let rounded = |quantity, price, discount| {
             let worth = worth(quantity, price, discount);
-            worth.and_then(Worth::rounded).map(|amount| amount.to_string())
+            worth
+                .and_then(Worth::rounded)
+                .map(|amount| amount.to_string())
         };
         for (quantity, price, discount, result) in [
             ("3", "19.99", "0", "59.97"),
@@ -534,7 +536,10 @@ mod tests {
         }
         // Half of the last decimal, twice: rounded one by one it would be two.
         let half = worth("0.5", "0.0001", "0").unwrap();
-        assert_eq!(half.and(half).and_then(Worth::rounded), Some(Amount::from_units(1)));
+        assert_eq!(
+            half.and(half).and_then(Worth::rounded),
+            Some(Amount::from_units(1))
+        );
     }
 
     #[test]

@@ -344,8 +344,7 @@ pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
 
 /// The statement that reads what the products of the opportunities in a
 /// pipeline's stages are worth and cost, by currency.
-const MARGINS: &str =
-    "select m.stage_id, m.currency, m.cards, m.other_costs,
+const MARGINS: &str = "select m.stage_id, m.currency, m.cards, m.other_costs,
             m.products_billions, m.products_rest, m.cost_billions, m.cost_rest
      from stages s
      join stage_margins m on m.workspace_id = s.workspace_id and m.stage_id = s.id

@@ -49,8 +49,9 @@ pub struct CurrencyCost {
 impl Margin {
     /// What is sold for `value` in `currency` earns, with those `costs`.
     pub(super) fn of(value: Amount, currency: Currency, costs: Vec<CurrencyCost>) -> Self {
-        let (own, other_costs): (Vec<_>, Vec<_>) =
-            costs.into_iter().partition(|cost| cost.currency == currency);
+        let (own, other_costs): (Vec<_>, Vec<_>) = costs
+            .into_iter()
+            .partition(|cost| cost.currency == currency);
         let cost = own
             .into_iter()
             .fold(Total::default(), |sum, cost| sum + cost.cost);
