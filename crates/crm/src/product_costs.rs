@@ -135,3 +135,51 @@ pub(crate) fn forget_supplier(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::products;
+    use crate::testing::{attempt, given, refused};
+
+    on_both_engines! {
+        fn a_cost_is_kept_changed_and_deleted(tx, desk) {
+            let new = |name: &str| given(json!({ "name": name, "price": 10 }));
+            let gear = products::create(tx, &desk.who, new("Gear"))?.id;
+            let other = products::create(tx, &desk.who, new("Other"))?.id;
+            let company = desk.company(tx, "Foundry")?.id;
+            let fields = json!({ "label": "Brass", "cost_price": 3.2, "supplier_id": company });
+            let made = create(tx, &desk.who, gear, given(fields))?;
+            assert_eq!(serde_json::to_value(&made).unwrap(), json!({
+                "id": made.id, "product_id": gear, "label": "Brass", "cost_price": 3.2,
+                "quantity": 1, "supplier_id": company, "supplier_product_id": null,
+                "created_at": crate::testing::NOW, "updated_at": crate::testing::NOW,
+            }));
+            let fields = json!({ "quantity": 2.5, "label": null, "supplier_product_id": "BB-0110" });
+            let changed = update(tx, &desk.later(60), gear, made.id, given(fields))?;
+            assert_eq!((changed.label.is_none(), changed.updated_at), (true, desk.later(60).now));
+            let page = PageRequest::default();
+            let kept = list(tx, &desk.who, gear, page)?.items;
+            assert_eq!(kept.len(), 1);
+            assert_eq!(serde_json::to_value(&kept[0]).unwrap(), serde_json::to_value(&changed).unwrap());
+            // What is another product's is not this one's.
+            assert!(list(tx, &desk.who, other, page)?.items.is_empty());
+            let fields = given(json!({ "quantity": 9 }));
+            assert_eq!(attempt(tx, |tx| update(tx, &desk.who, other, made.id, fields)), "not found: product cost");
+            assert_eq!(attempt(tx, |tx| delete(tx, &desk.who, other, made.id)), "not found: product cost");
+            delete(tx, &desk.who, gear, made.id)?;
+            assert_eq!(attempt(tx, |tx| delete(tx, &desk.who, gear, made.id)), "not found: product cost");
+        }
+    }
+
+    #[test]
+    fn a_cost_needs_its_price() {
+        let problems = refused::<New<ProductCostFields>>(json!({ "quantity": -1 }));
+        assert_eq!(problems.missing, ["cost_price"]);
+        assert_eq!(problems.invalid[0].field, "quantity");
+    }
+}

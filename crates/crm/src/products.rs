@@ -84,7 +84,7 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Page<Prod
 }
 
 /// The condition that the products of a list meet.
-fn listed(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Condition> {
+pub(crate) fn listed(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Condition> {
     let mut condition = record::all(who);
     condition
         .and_if("lower(t.sku) = lower(?)", input.sku.clone())
@@ -139,7 +139,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ProductFields) ->
 }
 
 /// The statement that finds whether an opportunity has a product.
-const USED: &str =
+pub(crate) const USED: &str =
     "select 1 from opportunity_products where workspace_id = $1 and product_id = $2 limit 1";
 
 /// Deletes a product with its costs, unless opportunities use it.
@@ -165,4 +165,95 @@ fn index(tx: &mut Tx<'_>, who: &Caller, product: &Product) -> Result<()> {
     document.text(Some(&product.name));
     document.text(product.sku.as_deref());
     search::put::<Product>(tx, who, product.id, &product.name, document)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::opportunities;
+    use crate::testing::{attempt, given, refused};
+
+    on_both_engines! {
+        fn a_product_is_kept_changed_and_logged(tx, desk) {
+            let made = create(tx, &desk.who, given(json!({ "name": " Gear ", "price": 12.5 })))?;
+            assert_eq!(serde_json::to_value(&made).unwrap(), json!({
+                "id": made.id, "name": "Gear", "price": 12.5, "sku": null, "currency": "AUD",
+                "category": null, "description": null, "unit": null, "deposit_percent": null,
+                "is_active": true, "metadata": {}, "created_at": crate::testing::NOW,
+                "updated_at": crate::testing::NOW,
+            }));
+            let later = desk.later(60);
+            let fields = json!({
+                "price": 13, "currency": "nzd", "is_active": false, "deposit_percent": 25, "unit": "piece",
+            });
+            let changed = update(tx, &later, made.id, given(fields))?;
+            assert_eq!(changed.updated_at, later.now);
+            update(tx, &desk.later(90), made.id, given(json!({ "price": 13.0 })))?;
+            let read = record::get::<Product>(tx, &desk.who, made.id)?;
+            assert_eq!(serde_json::to_value(&changed).unwrap(), serde_json::to_value(&read).unwrap());
+            assert_eq!(desk.log_of(tx, made.id)?, [
+                ("price".to_owned(), json!(12.5), json!(13)),
+                ("currency".to_owned(), json!("AUD"), json!("NZD")),
+                ("unit".to_owned(), Json::Null, json!("piece")),
+                ("deposit_percent".to_owned(), Json::Null, json!(25)),
+                ("is_active".to_owned(), json!(true), json!(false)),
+            ]);
+        }
+
+        fn products_are_filtered_by_what_they_are_and_found_by_name_and_sku(tx, desk) {
+            let gear = json!({ "name": "Gear", "price": 1, "sku": "G-24", "category": "Brass" });
+            let gear = create(tx, &desk.who, given(gear))?.id;
+            let wheel = json!({ "name": "Cogwheel", "price": 1, "category": "Brass", "is_active": false });
+            let wheel = create(tx, &desk.who, given(wheel))?.id;
+            let twin = create(tx, &desk.who, given(json!({ "name": "Twin", "price": 1, "sku": "g-24" })))?.id;
+            for (filter, expected) in [
+                (json!({}), &[twin, wheel, gear][..]),
+                (json!({ "sku": "G-24" }), &[twin, gear]),
+                (json!({ "sku": "G-2" }), &[]),
+                (json!({ "category": "Brass" }), &[wheel, gear]),
+                (json!({ "category": "Brass", "is_active": true }), &[gear]),
+                (json!({ "is_active": false }), &[wheel]),
+                (json!({ "search": "GEA" }), &[gear]),
+                (json!({ "search": "wheel" }), &[wheel]),
+                (json!({ "search": "g-2" }), &[twin, gear]),
+                (json!({ "created_after": "2026-03-01" }), &[]),
+            ] {
+                let page = list(tx, &desk.who, &given(filter.clone()))?;
+                let ids: Vec<_> = page.items.iter().map(|one| one.id).collect();
+                assert_eq!(ids, expected, "{filter}");
+            }
+            update(tx, &desk.who, gear, given(json!({ "name": "Pinion", "sku": null })))?;
+            for (query, count) in [("gear", 0), ("pinion", 1), ("g-24", 1)] {
+                let page = list(tx, &desk.who, &given(json!({ "search": query })))?;
+                assert_eq!(page.items.len(), count, "{query}");
+            }
+        }
+
+        fn a_product_that_opportunities_use_is_not_deleted(tx, desk) {
+            let gear = create(tx, &desk.who, given(json!({ "name": "Gear", "price": 1 })))?.id;
+            let id = desk.opportunity(tx, "Engine")?.id;
+            let line = given(json!({ "product_id": gear }));
+            opportunities::add_product(tx, &desk.who, id, line)?;
+            assert_eq!(attempt(tx, |tx| delete(tx, &desk.who, gear)), "conflict");
+            update(tx, &desk.who, gear, given(json!({ "is_active": false })))?;
+            opportunities::delete(tx, &desk.who, id)?;
+            let cost = given(json!({ "cost_price": 1 }));
+            crate::product_costs::create(tx, &desk.who, gear, cost)?;
+            delete(tx, &desk.who, gear)?;
+            assert_eq!(attempt(tx, |tx| delete(tx, &desk.who, gear)), "not found: product");
+            assert!(list(tx, &desk.who, &given(json!({ "search": "gear" })))?.items.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_product_needs_a_name_and_a_price() {
+        let problems = refused::<New<ProductFields>>(json!({ "name": " ", "currency": "XXQ" }));
+        assert_eq!(problems.missing, ["name", "price"]);
+        assert_eq!(problems.invalid[0].field, "currency");
+        given::<New<ProductFields>>(json!({ "name": "Trade-in", "price": -150.25 }));
+    }
 }

@@ -140,6 +140,10 @@ pub(super) fn costs(
     Ok(costs)
 }
 
+/// The statement that reads what the products of one opportunity are worth.
+pub(super) const LINES: &str = "select quantity, unit_price, discount_percent
+     from opportunity_products where workspace_id = $1 and opportunity_id = $2";
+
 /// Keeps what the products of a locked opportunity come to, after they changed.
 /// Its stages are locked, which count what it is worth.
 pub(super) fn recount(
@@ -149,8 +153,7 @@ pub(super) fn recount(
     automations: &Automations,
 ) -> Result<()> {
     let lines = tx.query(
-        "select quantity, unit_price, discount_percent from opportunity_products
-         where workspace_id = $1 and opportunity_id = $2",
+        LINES,
         &store::params![who.workspace_id, opportunity.id],
         |row| Ok(Worth::of(row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;

@@ -11,6 +11,7 @@ use crate::money::{Amount, Currency, Percent, Quantity, Worth};
 use crate::paging::{Page, PageRequest};
 use crate::product_costs::share_supplier;
 use crate::record::{self, Column, New, Writable};
+use crate::sql::Condition;
 use crate::text::Text;
 use crate::time::Timestamp;
 
@@ -66,12 +67,17 @@ pub fn costs(
 ) -> Result<Page<OpportunityProductCost>> {
     record::check::<Opportunity>(db, who, id)?;
     products::find(db, who, id, line_id)?;
+    record::page(db, of_line(who, id, line_id), request)
+}
+
+/// The condition that the costs of one line meet.
+pub(super) fn of_line(who: &Caller, id: Uuid, line_id: Uuid) -> Condition {
     let mut condition = record::all(who);
     condition.and(
         "t.opportunity_id = ? and t.opportunity_product_id = ?",
         [id.into(), line_id.into()],
     );
-    record::page(db, condition, request)
+    condition
 }
 
 /// Adds a cost to an opportunity's product.
