@@ -23,6 +23,7 @@ mod overload;
 mod paging;
 mod people;
 mod pipelines;
+mod products;
 mod rate_limits;
 mod routes;
 mod starting;
