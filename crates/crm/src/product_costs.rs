@@ -124,16 +124,24 @@ pub(crate) fn share_supplier(tx: &Tx<'_>, who: &Caller, supplier_id: Option<&Uui
 /// Takes a company off the costs that name it as their supplier: what was paid
 /// stays, to whom is no longer known.
 pub(crate) fn forget_supplier(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
-    for table in ["product_costs", "opportunity_product_costs"] {
+    for table in COSTS {
         tx.execute(
-            &format!(
-                "update {table} set supplier_id = null, updated_at = $3
-                 where workspace_id = $1 and supplier_id = $2"
-            ),
+            &forget_sql(table),
             &store::params![who.workspace_id, company_id, who.now],
         )?;
     }
     Ok(())
+}
+
+/// The tables of costs, whose rows may name a supplier.
+pub(crate) const COSTS: [&str; 2] = ["product_costs", "opportunity_product_costs"];
+
+/// The statement that takes a company off the costs of a table.
+pub(crate) fn forget_sql(table: &str) -> String {
+    format!(
+        "update {table} set supplier_id = null, updated_at = $3
+         where workspace_id = $1 and supplier_id = $2"
+    )
 }
 
 #[cfg(test)]

@@ -426,6 +426,12 @@ on_both_engines! {
                 &["opportunity_products_by_product (workspace_id=? AND product_id=?)"],
                 &["opportunity_products_by_product"],
             ])?;
+            for table in crate::product_costs::COSTS {
+                let params = store::params![desk.who.workspace_id, some[0], desk.who.now];
+                let plan = plan(db, &crate::product_costs::forget_sql(table), &params)?;
+                let index = format!("{table}_by_supplier");
+                assert!(plan.contains(&index), "not through {index}:\n{plan}");
+            }
             let line = db.query_one(
                 "select id from opportunity_products where workspace_id = $1 and opportunity_id = $2",
                 &one,

@@ -4,11 +4,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::*;
-use crate::money::{Quantity, Total, Worth};
 use crate::pipelines;
 use crate::products::{self as price_list, Product};
 use crate::scopes::Scopes;
-use crate::testing::{Desk, World, at, statements};
+use crate::testing::{Desk, World, statements};
 
 fn product(tx: &mut Tx<'_>, desk: &Desk, fields: Json) -> Result<Product> {
     price_list::create(tx, &desk.who, given(fields))
@@ -593,7 +592,7 @@ fn apply(
             model.lines.push((line, [*quantity, *price, *discount]));
         }
         Edit::Change(which, quantity, price, discount) if !model.lines.is_empty() => {
-            let line = which.get_mut_of(&mut model.lines);
+            let line = which.get_mut(&mut model.lines);
             change(
                 tx,
                 desk,
@@ -629,18 +628,6 @@ fn apply(
         Edit::Change(..) | Edit::Remove(_) | Edit::Cost(..) | Edit::Uncost(_) => {}
     }
     Ok(())
-}
-
-/// An element to be changed.
-trait Pick {
-    fn get_mut_of<'a, T>(&self, items: &'a mut [T]) -> &'a mut T;
-}
-
-impl Pick for prop::sample::Index {
-    fn get_mut_of<'a, T>(&self, items: &'a mut [T]) -> &'a mut T {
-        let index = self.index(items.len());
-        &mut items[index]
-    }
 }
 
 /// Edits two opportunities in any order and compares what is kept after each
