@@ -159,7 +159,8 @@ async fn fill_products(world: &World) {
                 &store::params![who.workspace_id],
                 |row| row.get::<Uuid>(0),
             )?;
-            let (mut products, mut lines, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut products, mut product_costs) = (Vec::new(), Vec::new());
+            let (mut lines, mut costs) = (Vec::new(), Vec::new());
             for index in 0..ROWS {
                 let (gear, line) = (who.new_id(), who.new_id());
                 products.push(
@@ -173,6 +174,18 @@ async fn fill_products(world: &World) {
                         format!("Gears {}", index % 200),
                         index % 50 > 0,
                         json!({}),
+                        who.now,
+                        who.now
+                    ]
+                    .to_vec(),
+                );
+                product_costs.push(
+                    store::params![
+                        who.workspace_id,
+                        who.new_id(),
+                        gear,
+                        100,
+                        10_000,
                         who.now,
                         who.now
                     ]
@@ -219,6 +232,12 @@ async fn fill_products(world: &World) {
                 "workspace_id, id, name, price, sku, currency, category, is_active, metadata, \
                  created_at, updated_at",
                 products,
+            )?;
+            insert(
+                tx,
+                "product_costs",
+                "workspace_id, id, product_id, cost_price, quantity, created_at, updated_at",
+                product_costs,
             )?;
             insert(
                 tx,
