@@ -290,6 +290,6 @@ on_both_engines! {
         assert_error(&client.get("/opportunities?status=maybe"), 400, "VALIDATION_ERROR", &["status", "open, won, lost"]);
         assert_error(&client.get("/opportunities?created_after=yesterday"), 400, "VALIDATION_ERROR", &["created_after"]);
         let unknown = client.get("/opportunities?expand=contact,everything");
-        assert_error(&unknown, 400, "VALIDATION_ERROR", &["expand", "contact, referrer, customer, assigned_users"]);
+        assert_error(&unknown, 400, "VALIDATION_ERROR", &["expand", "contact, referrer, customer, products, assigned_users"]);
     }
 }

@@ -17,6 +17,11 @@ pub(crate) struct Business {
     pub(crate) user: String,
     pub(crate) api_key: String,
     pub(crate) opportunity: String,
+    pub(crate) product: String,
+    pub(crate) product_cost: String,
+    /// The product as the opportunity has it, and what it costs there.
+    pub(crate) line: String,
+    pub(crate) line_cost: String,
 }
 
 impl Business {
@@ -50,6 +55,18 @@ impl Business {
         for link in links {
             client.post(&link, json!({})).expect(201);
         }
+        let product = json!({"name": "Brass gear", "price": 12.5, "sku": "GEAR-24"});
+        let product = create(client, "/products", product);
+        let cost = json!({"cost_price": 3.2, "unit_cost": 3.2, "supplier_id": company});
+        let product_cost = create(client, &format!("/products/{product}/costs"), cost.clone());
+        let line = json!({"product_id": product, "quantity": 4});
+        let line = create(
+            client,
+            &format!("/opportunities/{opportunity}/products"),
+            line,
+        );
+        let line_cost = format!("/opportunities/{opportunity}/product-costs/{line}");
+        let line_cost = create(client, &line_cost, cost);
         Business {
             pipeline,
             stages,
@@ -58,6 +75,10 @@ impl Business {
             user,
             api_key,
             opportunity,
+            product,
+            product_cost,
+            line,
+            line_cost,
         }
     }
 
@@ -70,28 +91,35 @@ impl Business {
             &self.user,
             &self.api_key,
             &self.opportunity,
+            &self.product,
+            &self.product_cost,
+            &self.line,
+            &self.line_cost,
         ];
         one_each.into_iter().chain(&self.stages).cloned().collect()
     }
 
     /// The path of an endpoint with these ids in it.
     pub(crate) fn fill(&self, path: &str) -> String {
-        let id_of = |resource: &str| match resource {
-            "opportunities" => &self.opportunity,
-            "pipelines" => &self.pipeline,
-            "contacts" | "contactId" => &self.contact,
-            "companies" | "companyId" => &self.company,
-            "users" | "userId" => &self.user,
-            "stageId" => &self.stages[1],
-            "api-keys" => &self.api_key,
-            other => panic!("no record is known for {other} in {path}"),
+        let id_of = |before: &str, name: &str| match (before, name) {
+            ("opportunities", _) => &self.opportunity,
+            ("pipelines", _) => &self.pipeline,
+            ("contacts", _) => &self.contact,
+            ("companies" | "employers", _) => &self.company,
+            ("users", _) => &self.user,
+            ("stages", _) => &self.stages[1],
+            ("api-keys", _) => &self.api_key,
+            ("products", "id") => &self.product,
+            ("costs", _) => &self.product_cost,
+            ("products" | "product-costs", "opportunityProductId") => &self.line,
+            ("product-costs", "costId") => &self.line_cost,
+            _ => panic!("no record is known for {name} behind {before} in {path}"),
         };
         let mut filled = Vec::new();
         let mut before = "";
         for segment in path.split('/') {
             filled.push(match segment.strip_prefix(':') {
-                Some("id") => id_of(before),
-                Some(name) => id_of(name),
+                Some(name) => id_of(before, name),
                 None => segment,
             });
             before = segment;

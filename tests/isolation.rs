@@ -9,11 +9,17 @@ use crate::harness::{Client, assert_error};
 fn everything(client: &Client, business: &Business) -> Vec<Value> {
     let paths = [
         format!(
-            "/opportunities/{}?expand=contact,customer,assigned_users",
+            "/opportunities/{}?expand=contact,customer,products,assigned_users",
             business.opportunity
         ),
         "/opportunities".to_owned(),
         format!("/opportunities/{}/contacts", business.opportunity),
+        format!(
+            "/opportunities/{}/product-costs/{}",
+            business.opportunity, business.line
+        ),
+        "/products".to_owned(),
+        format!("/products/{}/costs", business.product),
         format!("/pipelines/{}", business.pipeline),
         format!("/pipelines/{}/summary", business.pipeline),
         "/pipelines".to_owned(),
@@ -36,8 +42,11 @@ on_both_engines! {
         let ours = Business::found(&server.client());
         let before = everything(&server.client(), &ours);
         let stranger = server.workspace("Stranger").client();
-        let target = json!({"pipeline_id": ours.pipeline, "stage_id": ours.stages[2], "stage_ids": ours.stages});
-        let body = target.to_string();
+        let body = json!({
+            "pipeline_id": ours.pipeline, "stage_id": ours.stages[2], "stage_ids": ours.stages,
+            "product_id": ours.product, "product_ids": [ours.line], "cost_price": 1, "unit_cost": 1,
+        });
+        let body = body.to_string();
         let mut tried = 0;
         for endpoint in endpoints(&stranger) {
             if !endpoint.path().contains(':') {
@@ -57,7 +66,7 @@ on_both_engines! {
             }
             tried += 1;
         }
-        assert!(tried > 30, "only {tried} routes were tried");
+        assert!(tried > 45, "only {tried} routes were tried");
         assert_eq!(everything(&server.client(), &ours), before);
     }
 
@@ -92,6 +101,26 @@ on_both_engines! {
         refused("POST", &format!("{mine}/users/{}", theirs.user), json!({}));
         refused("POST", &format!("/contacts/{}/employers/{}", own.contact, theirs.company), json!({}));
         refused("DELETE", &format!("/pipelines/{}/stages/{}?move_to={}", own.pipeline, own.stages[0], theirs.stages[0]), json!({}));
+        let lines = format!("{mine}/products");
+        refused("POST", &lines, json!({"product_id": theirs.product}));
+        refused("PATCH", &format!("{lines}/{}", own.line), json!({"product_id": theirs.product}));
+        refused("PATCH", &format!("{lines}/{}", theirs.line), json!({"quantity": 2}));
+        refused("DELETE", &format!("{lines}/{}", theirs.line), json!({}));
+        let costs = format!("{mine}/product-costs");
+        let supplied = json!({"cost_price": 1, "unit_cost": 1, "supplier_id": theirs.company});
+        refused("POST", &format!("{costs}/{}", theirs.line), json!({"unit_cost": 1}));
+        refused("POST", &format!("{costs}/{}", own.line), supplied.clone());
+        refused("PATCH", &format!("{costs}/{}", own.line_cost), supplied.clone());
+        refused("PATCH", &format!("{costs}/{}", theirs.line_cost), json!({"unit_cost": 1}));
+        refused("DELETE", &format!("{costs}/{}", theirs.line_cost), json!({}));
+        let costs = format!("/products/{}/costs", own.product);
+        refused("POST", &costs, supplied.clone());
+        refused("PATCH", &format!("{costs}/{}", own.product_cost), supplied);
+        refused("PATCH", &format!("{costs}/{}", theirs.product_cost), json!({"quantity": 2}));
+        refused("DELETE", &format!("{costs}/{}", theirs.product_cost), json!({}));
+        let order = json!({"product_ids": [theirs.line]}).to_string();
+        let answer = client.raw("POST", &format!("{lines}/reorder"), &[("content-type", "application/json")], order.as_bytes());
+        assert_error(&answer, 400, "VALIDATION_ERROR", &["product_ids"]);
         let target = json!({"ids": [own.opportunity], "pipeline_id": theirs.pipeline, "stage_id": theirs.stages[0]});
         refused("POST", "/opportunities/bulk-move", target);
         refused("POST", "/opportunities/bulk-create", json!({"records": [{"name": "A"}], "stage_id": theirs.stages[0]}));

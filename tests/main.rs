@@ -25,6 +25,7 @@ mod pages;
 mod paging;
 mod people;
 mod pipelines;
+mod products;
 mod rate_limits;
 mod routes;
 mod starting;

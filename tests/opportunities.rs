@@ -743,7 +743,7 @@ on_both_engines! {
         for path in ["/opportunities".to_owned(), format!("/opportunities/{id}")] {
             let refused = client.get(&format!("{path}?expand=contact,invoices"));
             assert_error(&refused, 400, "VALIDATION_ERROR", &["expand"]);
-            for valid in ["contact", "customer", "assigned_users"] {
+            for valid in ["contact", "referrer", "customer", "products", "assigned_users"] {
                 assert!(refused.text.contains(valid), "{}", refused.text);
             }
         }

@@ -197,6 +197,25 @@ fn assert_counts_are_true(server: &Server) {
         |row| row.get::<i64>(0),
     );
     assert_eq!(miscounted, [0]);
+    let miscounted = server.rows(
+        "select count(*) from (
+             select stage_id, currency, sum(cards), sum(products_billions), sum(products_rest) from (
+                 select stage_id, currency, cards, products_billions, products_rest
+                 from stage_margins
+                 union all
+                 select c.stage_id, o.currency, -1,
+                        -o.products_value / 1000000000, -o.products_value % 1000000000
+                 from cards c
+                 join opportunities o
+                     on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+                 where o.product_lines > 0
+             ) as sides
+             group by 1, 2
+             having sum(cards) <> 0 or sum(products_billions) <> 0 or sum(products_rest) <> 0
+         ) as differences",
+        |row| row.get::<i64>(0),
+    );
+    assert_eq!(miscounted, [0]);
 }
 
 fn assert_searched_texts_are_those_of_the_opportunities(server: &Server) {

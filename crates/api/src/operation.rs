@@ -228,7 +228,7 @@ impl Operation {
         parameters(self.path).map(|(resource, name)| PathParameter {
             name,
             record: match name.strip_suffix("Id") {
-                Some(record) => record.to_owned(),
+                Some(record) => spaced(record),
                 None => singular(&words(resource)),
             },
         })
@@ -562,6 +562,18 @@ pub(crate) fn words(segment: &str) -> String {
     words.join(" ")
 }
 
+/// A name in camel case in words: `opportunityProduct` as `opportunity product`.
+fn spaced(name: &str) -> String {
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(character.to_lowercase());
+    }
+    words
+}
+
 /// What a record is called today, by any of its names: a `deal` is an
 /// `opportunity`.
 pub(crate) fn today(record: &str) -> String {
@@ -715,6 +727,11 @@ mod tests {
                 "/contacts/:contactId",
                 "contactId",
                 "The id of the contact.",
+            ),
+            (
+                "/products/:opportunityProductId",
+                "opportunityProductId",
+                "The id of the opportunity product.",
             ),
         ] {
             assert_eq!(of(path), Some((name, description.to_owned())), "{path}");

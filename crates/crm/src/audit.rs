@@ -18,6 +18,8 @@ crate::words! {
         Contact = "contact",
         /// A company.
         Company = "company",
+        /// A product.
+        Product = "product",
     }
 }
 

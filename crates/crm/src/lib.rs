@@ -36,6 +36,8 @@ pub mod opportunities;
 pub mod paging;
 pub mod phone;
 pub mod pipelines;
+pub mod product_costs;
+pub mod products;
 mod public_ids;
 pub mod rank;
 pub mod record;

@@ -16,7 +16,7 @@ macro_rules! migration {
 
 /// The tables that triggers fill from others: whoever copies rows leaves them
 /// to that.
-pub const DERIVED: &[&str] = &["card_counts", "stage_values"];
+pub const DERIVED: &[&str] = &["card_counts", "stage_margins", "stage_values"];
 
 /// Every step, in order. A step that was released is never changed.
 pub const MIGRATIONS: &[Migration] = &[
@@ -26,6 +26,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(4, "stage_values", "0004_stage_values.sql"),
     migration!(5, "cards_by_opportunity", "0005_cards_by_opportunity.sql"),
     migration!(6, "index_queue", "0006_index_queue.sql"),
+    migration!(7, "products", "0007_products.sql"),
 ];
 
 #[cfg(test)]

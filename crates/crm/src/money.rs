@@ -28,6 +28,15 @@ pub struct Amount(i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(Amount);
 
+/// How much of something: more than nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quantity(Amount);
+
+/// What a number of things come to, exactly: in parts of a whole of which there
+/// are [`Worth::SCALE`]. It is rounded when all is added up, and only then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Worth(i128);
+
 /// A sum of amounts, in ten-thousandths, with room for any number of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Total(i128);
@@ -37,6 +46,9 @@ pub struct Total(i128);
 pub struct Currency(Iso4217);
 
 impl Amount {
+    /// The largest one.
+    pub const MAX: Self = Self(i64::MAX);
+
     /// The amount of `units` ten-thousandths.
     pub const fn from_units(units: i64) -> Self {
         Self(units)
@@ -63,6 +75,9 @@ impl Amount {
 }
 
 impl Percent {
+    /// Nothing of it.
+    pub const NONE: Self = Self(Amount(0));
+
     /// The share of `amount` percent, if that lies between 0 and 100.
     pub fn of(amount: Amount) -> Option<Self> {
         (0..=100 * SCALE)
@@ -76,10 +91,68 @@ impl Percent {
     }
 }
 
+impl Quantity {
+    /// One of something.
+    pub const ONE: Self = Self(Amount(SCALE));
+
+    /// That much, if it is more than nothing.
+    pub fn of(amount: Amount) -> Option<Self> {
+        (amount.units() > 0).then_some(Self(amount))
+    }
+
+    /// How much it is.
+    pub fn amount(self) -> Amount {
+        self.0
+    }
+}
+
+impl Worth {
+    /// The parts of a whole: ten-thousandths of the quantity, of the price and
+    /// of the percentage, which is itself in hundredths.
+    const SCALE: i128 = 100_000_000_000_000;
+
+    /// `quantity` things at `price` each, less `discount`; none if an amount
+    /// could not hold it.
+    pub fn of(quantity: Quantity, price: Amount, discount: Percent) -> Option<Self> {
+        let left = 100 * SCALE - discount.0.units();
+        let worth = i128::from(quantity.0.units())
+            .checked_mul(price.units().into())?
+            .checked_mul(left.into())
+            .map(Self)?;
+        worth.rounded().map(|_| worth)
+    }
+
+    /// The two together; none if there is no room for it.
+    pub fn and(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// It in four decimals, rounded half away from zero; none if an amount could
+    /// not hold it.
+    pub fn rounded(self) -> Option<Amount> {
+        let part = Self::SCALE / i128::from(SCALE);
+        let half = part / 2 * self.0.signum();
+        i64::try_from(self.0.checked_add(half)? / part)
+            .ok()
+            .map(Amount)
+    }
+}
+
 impl Total {
     /// The total of `units` ten-thousandths.
     pub const fn from_units(units: i128) -> Self {
         Self(units)
+    }
+
+    /// The total of billions of units and what is left of them, as sums that
+    /// may outgrow 64 bits are kept.
+    pub const fn of_halves(billions: i64, rest: i64) -> Self {
+        Self(billions as i128 * 1_000_000_000 + rest as i128)
+    }
+
+    /// It as an amount; none if that could not hold it.
+    pub fn amount(self) -> Option<Amount> {
+        i64::try_from(self.0).ok().map(Amount)
     }
 
     /// `percent` of the total, rounded half away from zero.
@@ -96,6 +169,20 @@ impl std::ops::Add for Total {
 
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::Sub for Total {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl From<Amount> for Total {
+    fn from(amount: Amount) -> Self {
+        Self(amount.0.into())
     }
 }
 
@@ -159,6 +246,12 @@ impl std::fmt::Display for Percent {
     }
 }
 
+impl std::fmt::Display for Quantity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 macro_rules! written_as_number {
     ($($type:ident),*) => {
         $(impl Serialize for $type {
@@ -173,7 +266,7 @@ macro_rules! written_as_number {
     };
 }
 
-written_as_number!(Amount, Percent, Total);
+written_as_number!(Amount, Percent, Quantity, Total);
 
 impl FromJson for Amount {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
@@ -195,6 +288,15 @@ impl FromJson for Percent {
             .and_then(Self::of)
             .map(Some)
             .ok_or_else(|| Flaw::new("must be a number from 0 to 100"))
+    }
+}
+
+impl FromJson for Quantity {
+    fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
+        Amount::from_json(value)?
+            .and_then(Self::of)
+            .map(Some)
+            .ok_or_else(|| Flaw::new(format!("must be a number from 0.0001 to {WHOLE}")))
     }
 }
 
@@ -240,6 +342,7 @@ schema!(Amount, {
 });
 schema!(Total, { "type": "number", "examples": [17470] });
 schema!(Percent, { "type": "number", "minimum": 0, "maximum": 100, "examples": [60] });
+schema!(Quantity, { "type": "number", "minimum": 0.0001, "maximum": WHOLE, "examples": [1] });
 schema!(Currency, { "type": "string", "format": "currency-code", "examples": ["AUD"] });
 
 impl store::FromColumn for Amount {
@@ -251,6 +354,14 @@ impl store::FromColumn for Amount {
 }
 
 impl store::FromColumn for Percent {
+    const EXPECTS: &'static str = Amount::EXPECTS;
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        Amount::from_cell(cell).map(Self)
+    }
+}
+
+impl store::FromColumn for Quantity {
     const EXPECTS: &'static str = Amount::EXPECTS;
 
     fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
@@ -275,6 +386,12 @@ impl From<Amount> for store::Value {
 impl From<Percent> for store::Value {
     fn from(percent: Percent) -> Self {
         percent.0.into()
+    }
+}
+
+impl From<Quantity> for store::Value {
+    fn from(quantity: Quantity) -> Self {
+        quantity.0.into()
     }
 }
 
@@ -375,6 +492,62 @@ mod tests {
         assert_eq!(
             share(i128::from(i64::MAX) * 1000, 100),
             Total::from_units(i128::from(i64::MAX) * 1000)
+        );
+    }
+
+    #[test]
+    fn a_quantity_is_more_than_nothing() {
+        let quantity = |text: &str| {
+            let number: Value = serde_json::from_str(text).unwrap();
+            let read = Quantity::from_json(&number).ok().flatten();
+            read.map(|quantity| quantity.to_string())
+        };
+        assert_eq!(quantity("0.00005").as_deref(), Some("0.0001"));
+        assert_eq!(quantity("2.50").as_deref(), Some("2.5"));
+        for given in ["0", "-0.0", "0.00004", "-1", "1e15"] {
+            assert_eq!(quantity(given), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_things_are_worth_is_rounded_once_and_refused_where_there_is_no_room() {
+        let worth = |quantity: &str, price: &str, discount: &str| {
+            Worth::of(
+                Quantity::of(Amount::parse(quantity)?)?,
+                Amount::parse(price)?,
+                Percent::of(Amount::parse(discount)?)?,
+            )
+        };
+        let rounded = |quantity, price, discount| {
+            let worth = worth(quantity, price, discount);
+            worth
+                .and_then(Worth::rounded)
+                .map(|amount| amount.to_string())
+        };
+        for (quantity, price, discount, result) in [
+            ("3", "19.99", "0", "59.97"),
+            ("3", "19.99", "12.5", "52.4738"),
+            ("3", "-19.99", "12.5", "-52.4738"),
+            ("0.5", "0.0001", "0", "0.0001"),
+            ("0.4999", "0.0001", "0", "0"),
+            ("7", "100", "100", "0"),
+            ("1", "922337203685477.5807", "0", "922337203685477.5807"),
+            ("922337203685477.5807", "1", "0", "922337203685477.5807"),
+        ] {
+            assert_eq!(rounded(quantity, price, discount).as_deref(), Some(result));
+        }
+        for (quantity, price, discount) in [
+            ("1.0001", "922337203685477.5807", "0"),
+            ("2", "-922337203685477.5808", "0"),
+            ("922337203685477", "922337203685477", "99.9999"),
+        ] {
+            assert_eq!(rounded(quantity, price, discount), None);
+        }
+        // Half of the last decimal, twice: rounded one by one it would be two.
+        let half = worth("0.5", "0.0001", "0").unwrap();
+        assert_eq!(
+            half.and(half).and_then(Worth::rounded),
+            Some(Amount::from_units(1))
         );
     }
 

@@ -1,6 +1,7 @@
 //! Pipelines and what stands in them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -256,6 +257,10 @@ pub struct Totals {
     pub deal_count: i64,
     /// What they are worth, a row for each currency.
     pub by_currency: Vec<CurrencyTotals>,
+    /// What their products earn, a row for each currency; only there when any
+    /// has products.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub margins: Vec<MarginTotals>,
 }
 
 /// What opportunities are worth in one currency.
@@ -267,6 +272,25 @@ pub struct CurrencyTotals {
     pub total_value: Total,
     /// The same, each weighted by its own probability, else by its stage's.
     pub weighted_value: Total,
+}
+
+/// What the products of opportunities earn in one currency. `value` of the
+/// opportunities makes no difference to it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct MarginTotals {
+    /// The currency of the opportunities.
+    pub currency: Currency,
+    /// How many of the opportunities have products.
+    pub deal_count: i64,
+    /// How many of those have costs in another currency as well, which are not
+    /// in `products_cost`.
+    pub other_costs_count: i64,
+    /// The sum of what their products are sold for.
+    pub products_value: Total,
+    /// The sum of what those cost in this currency.
+    pub products_cost: Total,
+    /// `products_value` less `products_cost`.
+    pub margin: Total,
 }
 
 /// Opportunities of one stage, one currency and one probability.
@@ -289,8 +313,21 @@ pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
             currency: row.get(1)?,
             probability: row.get(2)?,
             count: row.get(3)?,
-            value: Total::from_units(i128::from(billions) * 1_000_000_000 + i128::from(rest)),
+            value: Total::of_halves(billions, rest),
         })
+    })?;
+    let margins = db.query(MARGINS, &store::params![who.workspace_id, id], |row| {
+        let products_value = Total::of_halves(row.get(4)?, row.get(5)?);
+        let products_cost = Total::of_halves(row.get(6)?, row.get(7)?);
+        let totals = MarginTotals {
+            currency: row.get(1)?,
+            deal_count: row.get(2)?,
+            other_costs_count: row.get(3)?,
+            products_value,
+            products_cost,
+            margin: products_value - products_cost,
+        };
+        Ok((row.get::<Uuid>(0)?, totals))
     })?;
     Ok(Summary {
         pipeline_id: pipeline.id,
@@ -299,14 +336,25 @@ pub fn summary(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<Summary> {
             .into_iter()
             .map(|stage| StageSummary {
                 stage_id: stage.id,
-                totals: Totals::of(groups.iter().filter(|group| group.stage_id == stage.id)),
+                totals: Totals::of(
+                    groups.iter().filter(|group| group.stage_id == stage.id),
+                    margins.iter().filter(|(stage_id, _)| *stage_id == stage.id),
+                ),
                 name: stage.name,
                 position: stage.position,
             })
             .collect(),
-        totals: Totals::of(groups.iter()),
+        totals: Totals::of(groups.iter(), margins.iter()),
     })
 }
+
+/// The statement that reads what the products of the opportunities in a
+/// pipeline's stages are worth and cost, by currency.
+const MARGINS: &str = "select m.stage_id, m.currency, m.cards, m.other_costs,
+            m.products_billions, m.products_rest, m.cost_billions, m.cost_rest
+     from stages s
+     join stage_margins m on m.workspace_id = s.workspace_id and m.stage_id = s.id
+     where s.workspace_id = $1 and s.pipeline_id = $2";
 
 /// The statement that reads what the opportunities in a pipeline's stages are
 /// worth, by currency and by how likely they are. The weighting multiplies,
@@ -320,7 +368,10 @@ const VALUES: &str = "select v.stage_id, v.currency,
      group by 1, 2, 3";
 
 impl Totals {
-    fn of<'a>(groups: impl Iterator<Item = &'a Group>) -> Self {
+    fn of<'a>(
+        groups: impl Iterator<Item = &'a Group>,
+        margins: impl Iterator<Item = &'a (Uuid, MarginTotals)>,
+    ) -> Self {
         let mut deal_count = 0;
         let mut by_currency: BTreeMap<&str, CurrencyTotals> = BTreeMap::new();
         for group in groups {
@@ -339,7 +390,29 @@ impl Totals {
         Self {
             deal_count,
             by_currency: by_currency.into_values().collect(),
+            margins: MarginTotals::by_currency(margins.map(|(_, totals)| totals)),
         }
+    }
+}
+
+impl MarginTotals {
+    /// The sums of `all`, a row for each currency.
+    fn by_currency<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<Self> {
+        let mut sums: BTreeMap<&str, Self> = BTreeMap::new();
+        for one in all {
+            match sums.entry(one.currency.code()) {
+                Entry::Vacant(entry) => drop(entry.insert(one.clone())),
+                Entry::Occupied(mut entry) => {
+                    let sum = entry.get_mut();
+                    sum.deal_count += one.deal_count;
+                    sum.other_costs_count += one.other_costs_count;
+                    sum.products_value += one.products_value;
+                    sum.products_cost += one.products_cost;
+                    sum.margin += one.margin;
+                }
+            }
+        }
+        sums.into_values().collect()
     }
 }
 

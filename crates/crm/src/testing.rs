@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
@@ -274,6 +274,38 @@ pub(crate) fn attempt<T>(tx: &mut Tx<'_>, call: impl FnOnce(&mut Tx<'_>) -> Resu
     outcome(tx.savepoint(call))
 }
 
+/// What `work` gives, and how many statements of a [`Blank`] database it ran.
+pub(crate) fn statements<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let counter = Arc::new(AtomicUsize::new(0));
+    let given = tracing::subscriber::with_default(Statements(counter.clone()), work);
+    (given, counter.load(Ordering::Relaxed))
+}
+
+/// Counts what the store tells the log of: each statement, as each is slow.
+struct Statements(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Statements {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "store"
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+    fn enter(&self, _: &tracing::Id) {}
+
+    fn exit(&self, _: &tracing::Id) {}
+}
+
 /// A database without tables, which goes away with this.
 pub(crate) struct Blank {
     pub(crate) store: Store,
@@ -296,6 +328,8 @@ impl Blank {
         };
         let options = Options {
             durable: false,
+            // So that statements can be counted.
+            slow_statement: Some(Duration::ZERO),
             ..Options::default()
         };
         Self {

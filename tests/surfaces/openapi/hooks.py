@@ -19,6 +19,10 @@ for name, texts in FORMATS.items():
 # Rules across parameters or records: what they refuse is as its schema says.
 RULES = [
     "before can't be combined with cursor or after",
+    "must be closer to 0: ",
+    "must be given in ",
+    "rows of the opportunity's products exactly once",
+    "must name rows of products, of which the opportunity has none",
     "is a fixed line, not a mobile number",
     "must be false where is_won_stage is true",
     "must name a pipeline that has a stage",

@@ -58,7 +58,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a company",
-                "Its opportunities and contacts stay, without it. It can't be undone.",
+                "Its opportunities and contacts stay, without it, and so do the costs that name \
+                 it as their supplier. It can't be undone.",
             )
             .write(|tx, who, [id], automations: Automations| {
                 companies::delete(tx, who, id, &automations)

@@ -5,7 +5,9 @@ mod api_keys;
 mod companies;
 mod contacts;
 mod opportunities;
+mod opportunity_products;
 mod pipelines;
+mod products;
 mod users;
 mod workspace;
 
@@ -16,9 +18,11 @@ pub fn all() -> Vec<Operation> {
     [
         agents::operations(),
         opportunities::operations(),
+        opportunity_products::operations(),
         pipelines::operations(),
         contacts::operations(),
         companies::operations(),
+        products::operations(),
         users::operations(),
         workspace::operations(),
         api_keys::operations(),

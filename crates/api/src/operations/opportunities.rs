@@ -66,9 +66,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete an opportunity",
-                "Its cards and its links to contacts and users go with it; the contacts, the \
-                 company and the users stay. It can't be undone: to close an opportunity, move it \
-                 to a lost stage instead.",
+                "Its products with their costs, its cards and its links to contacts and users go \
+                 with it; the contacts, the company and the users stay. It can't be undone: to \
+                 close an opportunity, move it to a lost stage instead.",
             )
             .write(|tx, who, [id], _: Nothing| opportunities::delete(tx, who, id)),
         Operation::post("/opportunities/search", "search_opportunities")

@@ -65,8 +65,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Sum up a pipeline",
                 "For each stage and for all of them: how many opportunities stand there and what \
-                 they are worth by currency, plain and weighted by probability. For the \
-                 opportunities themselves use `list_pipeline_opportunities`.",
+                 they are worth by currency, plain and weighted by probability; and, where they \
+                 have products, what those earn (`margins`). For the opportunities themselves use \
+                 `list_pipeline_opportunities`.",
             )
             .long()
             .read(|db, who, [id], _: Nothing| pipelines::summary(db, who, id).map(One)),

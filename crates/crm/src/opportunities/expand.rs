@@ -1,6 +1,6 @@
 //! What an opportunity is answered with beyond its own columns: its cards
-//! always, its contact, referrer, company and users when asked for. It takes a
-//! fixed number of statements, however many opportunities there are.
+//! always, its contact, referrer, company, products and users when asked for. It
+//! takes a fixed number of statements, however many opportunities there are.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -19,7 +19,7 @@ use crate::phone::Phone;
 use crate::record::{self, Record};
 use crate::text::{Name, Text};
 
-use super::{Opportunity, cards, people};
+use super::{Margin, Opportunity, cards, people, products};
 
 crate::words! {
     /// Something that an opportunity's answer can include.
@@ -30,6 +30,8 @@ crate::words! {
         Referrer = "referrer",
         /// The company, whole.
         Customer = "customer",
+        /// The products, and what they earn.
+        Products = "products",
         /// The assigned users.
         AssignedUsers = "assigned_users",
     }
@@ -40,7 +42,7 @@ crate::input! {
     #[derive(Default)]
     pub struct Expansions {
         /// What to include, separated by commas: `contact`, `referrer`,
-        /// `customer`, `assigned_users`.
+        /// `customer`, `products`, `assigned_users`.
         defaulted expand: Vec<Expansion> = ["contact", "customer"],
     }
 }
@@ -116,6 +118,15 @@ pub(super) fn complete(
         let companies = of_ids::<Company>(db, who, opportunities.iter().map(|one| one.company_id))?;
         for one in &mut *opportunities {
             one.customer = Some(linked(&companies, one.company_id));
+        }
+    }
+    if expansions.expand.contains(&Expansion::Products) {
+        let mut lines = products::of(db, who, opportunities)?;
+        for one in &mut *opportunities {
+            let lines = lines.remove(&one.id).unwrap_or_default();
+            let margins = lines.iter().map(|line| &line.margin);
+            one.products_margin = Some(Margin::of_all(one.products_value, margins));
+            one.products = Some(lines);
         }
     }
     if expansions.expand.contains(&Expansion::AssignedUsers) {

@@ -3,7 +3,10 @@
 mod bulk;
 mod cards;
 mod expand;
+mod margin;
 mod people;
+mod product_costs;
+mod products;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -16,9 +19,18 @@ pub use bulk::{BulkCreate, BulkMove, bulk_create, bulk_delete, bulk_move};
 pub(crate) use cards::{Mode, place};
 pub use cards::{Placement, Target, add_card, move_to};
 pub use expand::{Expansion, Expansions, Referrer};
+pub use margin::{CurrencyCost, Margin};
 pub(crate) use people::unassign_everywhere;
 pub use people::{
     AssignedUser, add_contact, assign_user, contacts, remove_contact, unassign_user, users,
+};
+pub use product_costs::{
+    OpportunityProductCost, OpportunityProductCostFields, add_cost, costs, delete_cost, update_cost,
+};
+pub use products::{
+    NewProductLine, OpportunityProduct, OpportunityProductFields, PaymentStatus, ProductLine,
+    ProductLineUpdate, ReorderProducts, add_product, products, remove_product, reorder_products,
+    update_product,
 };
 
 use crate::audit::{self, Entity};
@@ -129,6 +141,12 @@ crate::record! {
         /// True while `actual_close_date` is there only because the status
         /// closed it, and so goes when it opens again.
         close_date_by_status: bool,
+        /// How many products it has.
+        product_lines: i64,
+        /// What they cost in its currency.
+        products_cost: Amount,
+        /// How many of their costs are in another currency.
+        other_costs: i64,
     }
     joined {
         /// Its cards: where it stands in which pipeline.
@@ -142,6 +160,12 @@ crate::record! {
         /// The company, with `expand=customer`.
         #[serde(skip_serializing_if = "Option::is_none")]
         customer: Option<Option<Box<Company>>>,
+        /// The products in their order, with `expand=products`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        products: Option<Vec<ProductLine>>,
+        /// What the products earn together, with `expand=products`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        products_margin: Option<Margin>,
         /// The assigned users, with `expand=assigned_users`.
         #[serde(skip_serializing_if = "Option::is_none")]
         assigned_users: Option<Vec<AssignedUser>>,
@@ -497,11 +521,24 @@ pub(crate) fn write_changes(
     }
     let id = opportunity.id;
     opportunity.updated_at = who.now;
-    let internal = Column {
+    let mut internal = vec![Column {
         name: "close_date_by_status",
         value: opportunity.close_date_by_status.into(),
-    };
-    record::update::<Opportunity>(tx, who, id, changes, [internal])?;
+    }];
+    if changed(changes, "currency") {
+        margin::count_costs(tx, who, opportunity)?;
+        internal.extend([
+            Column {
+                name: "products_cost",
+                value: opportunity.products_cost.into(),
+            },
+            Column {
+                name: "other_costs",
+                value: opportunity.other_costs.into(),
+            },
+        ]);
+    }
+    record::update::<Opportunity>(tx, who, id, changes, internal)?;
     audit::log(tx, who, Entity::Opportunity, id, changes)?;
     let found_by = ["name", "contact_id", "company_id"];
     if found_by.iter().any(|column| changed(changes, column)) {
@@ -518,7 +555,7 @@ pub(crate) fn write_changes(
     )
 }
 
-/// Deletes an opportunity with its cards and its links.
+/// Deletes an opportunity with its products, its cards and its links.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     cards::lock_stages(tx, who, vec![id], None)?;
     record::lock::<Opportunity>(tx, who, id)?;

@@ -20,14 +20,16 @@ use crm::contacts::{self, NewContact};
 use crm::events::Automations;
 use crm::input::Input;
 use crm::metadata::{Tag, Tags};
-use crm::opportunities::{self, NewOpportunity, Placing, Target};
+use crm::opportunities::{self, NewOpportunity, NewProductLine, Placing, Target};
 use crm::paging::PageRequest;
 use crm::pipelines::{self, Stage};
 use crm::time::{Date, Timestamp};
-use crm::{Actor, ActorKind, Caller, Error, Result, settings, stages, users};
+use crm::{
+    Actor, ActorKind, Caller, Error, Result, product_costs, products, settings, stages, users,
+};
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, civil};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use store::Tx;
 use uuid::Uuid;
 
@@ -36,7 +38,10 @@ const SERVICE_STAGES: &str = include_str!("service_stages.csv");
 const USERS: &str = include_str!("users.csv");
 const COMPANIES: &str = include_str!("companies.csv");
 const CONTACTS: &str = include_str!("contacts.csv");
+const PRODUCTS: &str = include_str!("products.csv");
+const PRODUCT_COSTS: &str = include_str!("product_costs.csv");
 const OPPORTUNITIES: &str = include_str!("opportunities.csv");
+const OPPORTUNITY_PRODUCTS: &str = include_str!("opportunity_products.csv");
 
 /// The day on which the business began to keep its sales here.
 const FIRST_DAY: i16 = -420;
@@ -57,10 +62,23 @@ pub(crate) fn fill(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
     for row in table(CONTACTS)? {
         demo.add_contact(tx, row)?;
     }
+    for row in table(PRODUCTS)? {
+        demo.add_product(tx, row)?;
+    }
+    for row in table(PRODUCT_COSTS)? {
+        demo.add_product_cost(tx, row)?;
+    }
+    for mut row in table(OPPORTUNITY_PRODUCTS)? {
+        let opportunity = row.need("opportunity")?;
+        demo.lines.entry(opportunity).or_default().push(row);
+    }
     for row in table(OPPORTUNITIES)? {
         demo.add_opportunity(tx, row)?;
     }
-    Ok(())
+    match demo.lines.keys().next() {
+        None => Ok(()),
+        Some(opportunity) => Err(missing(opportunity)),
+    }
 }
 
 /// What has been made so far, by the names that the tables use for it.
@@ -70,8 +88,20 @@ struct Demo<'a> {
     zone: TimeZone,
     palette: Tags,
     stages: HashMap<String, Target>,
-    /// Users, companies and contacts: no two share a name.
+    /// Users, companies, contacts and products: no two share a name.
     ids: HashMap<String, Uuid>,
+    /// What goes into a unit of each product.
+    costs: HashMap<String, Vec<Cost>>,
+    /// The products of the opportunities that are yet to be made.
+    lines: HashMap<String, Vec<Row>>,
+}
+
+/// A cost of a product.
+struct Cost {
+    label: String,
+    price: Number,
+    quantity: u32,
+    supplier: Option<String>,
 }
 
 impl<'a> Demo<'a> {
@@ -88,6 +118,8 @@ impl<'a> Demo<'a> {
             palette: settings.tag_palette,
             stages: HashMap::new(),
             ids: HashMap::new(),
+            costs: HashMap::new(),
+            lines: HashMap::new(),
         };
         let pipelines = pipelines::list(tx, who, PageRequest::default())?.items;
         let sales = pipelines.iter().find(|pipeline| pipeline.is_default);
@@ -149,13 +181,71 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
+    fn add_product(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        row.replace("price", |dollars: Number| Ok(dollars))?;
+        row.replace("deposit_percent", |percent: u8| Ok(percent))?;
+        row.replace("is_active", |is_active: bool| Ok(is_active))?;
+        let product = products::create(tx, &self.on(FIRST_DAY)?, row.read()?)?;
+        self.ids.insert(product.name.to_string(), product.id);
+        Ok(())
+    }
+
+    fn add_product_cost(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let product: String = row.need("product")?;
+        let cost = Cost {
+            label: row.need("label")?,
+            price: row.need("cost_price")?,
+            quantity: row.need("quantity")?,
+            supplier: row.take("supplier_id")?,
+        };
+        row.put("label", &cost.label);
+        row.put("cost_price", &cost.price);
+        row.put("quantity", &cost.quantity);
+        row.put("supplier_id", &self.supplier(&cost)?);
+        let who = self.on(FIRST_DAY)?;
+        product_costs::create(tx, &who, self.id(&product)?, row.read()?)?;
+        self.costs.entry(product).or_default().push(cost);
+        Ok(())
+    }
+
+    fn supplier(&self, cost: &Cost) -> Result<Option<Uuid>> {
+        let supplier = cost.supplier.as_ref();
+        supplier.map(|name| self.id(name)).transpose()
+    }
+
+    /// Adds a product to an opportunity, with what so much of it costs.
+    fn add_line(&self, tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut row: Row) -> Result<()> {
+        let product: String = row.need("product")?;
+        let quantity: u32 = row.need("quantity")?;
+        row.put("product_id", &self.id(&product)?);
+        row.put("quantity", &quantity);
+        row.replace("discount_percent", |percent: u8| Ok(percent))?;
+        let new = NewProductLine {
+            automations: Automations::skipped(),
+            ..row.read()?
+        };
+        let line = opportunities::add_product(tx, who, id, new)?.id;
+        for cost in self.costs.get(&product).into_iter().flatten() {
+            let mut row = Row(Map::new());
+            row.put("label", &cost.label);
+            row.put("unit_cost", &cost.price);
+            row.put("quantity", &(cost.quantity * quantity));
+            row.put("supplier_id", &self.supplier(cost)?);
+            opportunities::add_cost(tx, who, id, line, row.read()?)?;
+        }
+        Ok(())
+    }
+
     /// Each begins as a lead and then goes to where it stands now.
-    fn add_opportunity(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+    fn add_opportunity(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
         let (created_on, moved_on) = (row.need("created_on")?, row.need("entered_stage_on")?);
         let stage: String = row.need("stage")?;
         let service_stage: Option<String> = row.take("service_stage")?;
         let (sellers, other_contacts) = (row.list("users")?, row.list("other_contacts")?);
         let seller = sellers.first().ok_or_else(|| Error::missing("users"))?;
+        let name: String = row.need("name")?;
+        row.put("name", &name);
+        let lines = self.lines.remove(&name).unwrap_or_default();
 
         row.gather_metadata(&["material", "size"]);
         row.replace("contact_id", |name: String| self.id(&name))?;
@@ -183,6 +273,9 @@ impl<'a> Demo<'a> {
         }
         for contact in &other_contacts {
             opportunities::add_contact(tx, &who, id, self.id(contact)?)?;
+        }
+        for line in lines {
+            self.add_line(tx, &who, id, line)?;
         }
         let who = self.seller_on(seller, moved_on)?;
         opportunities::move_to(tx, &who, id, self.stage(&stage)?)?;

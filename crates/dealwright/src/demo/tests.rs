@@ -2,7 +2,8 @@
 
 use crm::companies::ListCompanies;
 use crm::contacts::ListContacts;
-use crm::opportunities::{ListOpportunities, Opportunity, Status};
+use crm::opportunities::{Expansion, Expansions, ListOpportunities, Opportunity, Status};
+use crm::products::ListProducts;
 use crm::users::ListUsers;
 use crm::workspaces::{self, NewWorkspace};
 use crm::{Ids, MIGRATIONS};
@@ -99,9 +100,15 @@ async fn each_workspace_gets_all_that_the_tables_name() {
         let contacts = contacts::list(db, who, &all::<ListContacts>()).unwrap();
         // With the administrator, whom every new workspace has.
         assert_eq!(users.len(), 6);
-        assert_eq!(companies.items.len(), 14);
+        assert_eq!(companies.items.len(), 16);
         assert_eq!(contacts.items.len(), 36);
         assert_eq!(every_opportunity(db, who).len(), 60);
+        let products = products::list(db, who, &all::<ListProducts>()).unwrap();
+        assert_eq!(products.items.len(), 23);
+        let costs = "product_costs where workspace_id = $1";
+        assert_eq!(count(db, who, costs), 42);
+        let lines = "opportunity_products where workspace_id = $1";
+        assert_eq!(count(db, who, lines), 49);
         let employed = "employments where workspace_id = $1";
         assert_eq!(count(db, who, employed), 18);
     })
@@ -125,6 +132,36 @@ async fn every_stage_holds_cards_and_every_pipeline_is_worth_something() {
             assert_eq!(worth.len(), 1);
             assert!(worth[0].total_value >= worth[0].weighted_value);
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_earns_something_and_is_worth_about_what_was_said() {
+    in_filled_workspaces(|db, who| {
+        let input = ListOpportunities {
+            expansions: Expansions {
+                expand: vec![Expansion::Products],
+            },
+            ..all()
+        };
+        let mut sold = 0;
+        for one in opportunities::list(db, who, &input).unwrap().items {
+            let lines = one.products.unwrap();
+            if lines.is_empty() {
+                assert!(one.value.is_some(), "{} is worth nothing", one.name);
+                continue;
+            }
+            sold += 1;
+            for line in lines {
+                let earned = line.margin.margin > crm::money::Total::default();
+                assert!(earned, "{} in {}", &*line.product.name, one.name);
+            }
+            let worth = one.products_value.units();
+            let said = one.value.map_or(worth, crm::money::Amount::units);
+            assert!((worth - said).abs() * 20 < said, "{}: {worth}", one.name);
+        }
+        assert_eq!(sold, 28);
     })
     .await;
 }

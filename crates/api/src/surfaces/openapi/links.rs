@@ -3,11 +3,12 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::paths::Paths;
 use crate::operation::Operation;
 
 /// The operations on the record that `operation` makes, each with where its ids
 /// are to be taken from.
-pub(super) fn of(operation: &Operation, all: &[Operation]) -> Map<String, Value> {
+pub(super) fn of(operation: &Operation, all: &[Operation], paths: &Paths) -> Map<String, Value> {
     if operation.status != StatusCode::CREATED {
         return Map::new();
     }
@@ -16,33 +17,41 @@ pub(super) fn of(operation: &Operation, all: &[Operation]) -> Map<String, Value>
     let beside = collection.rsplit_once('/').map_or("", |(beside, _)| beside);
     [collection, beside]
         .into_iter()
-        .map(|collection| members(collection, operation, all))
+        .map(|collection| members(collection, operation, all, paths))
         .find(|links| !links.is_empty())
         .unwrap_or_default()
 }
 
 /// Links to the operations on a member of a collection, where no more ids are
-/// needed than its own and those in the collection's path.
-fn members(collection: &str, operation: &Operation, all: &[Operation]) -> Map<String, Value> {
-    let known: Vec<_> = parameters(collection).collect();
+/// needed than its own and those that the call itself had.
+fn members(
+    collection: &str,
+    operation: &Operation,
+    all: &[Operation],
+    paths: &Paths,
+) -> Map<String, Value> {
     let others = all.iter().filter(|other| other.tool != operation.tool);
     others
         .filter_map(|other| {
             let rest = other.path.strip_prefix(collection)?.strip_prefix("/:")?;
-            let (own, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            let (_, rest) = rest.split_once('/').unwrap_or((rest, ""));
             if parameters(rest).next().is_some() {
                 return None;
             }
-            let mut ids: Map<_, _> = known
-                .iter()
-                .map(|name| {
-                    (
-                        format!("path.{name}"),
-                        json!(format!("$request.path.{name}")),
-                    )
+            let known: Vec<_> = parameters(operation.path)
+                .zip(paths.names(operation))
+                .collect();
+            let ids = parameters(other.path).zip(paths.names(other));
+            let ids: Map<_, _> = ids
+                .map(|(declared, name)| {
+                    let known = known.iter().find(|(known, _)| *known == declared);
+                    let from = match known {
+                        Some((_, name)) => format!("$request.path.{name}"),
+                        None => "$response.body#/data/id".to_owned(),
+                    };
+                    (format!("path.{name}"), json!(from))
                 })
                 .collect();
-            ids.insert(format!("path.{own}"), json!("$response.body#/data/id"));
             let link = json!({ "operationId": other.tool, "parameters": ids });
             Some((other.tool.to_owned(), link))
         })

@@ -9,11 +9,13 @@ mod errors;
 mod headers;
 mod links;
 mod operation;
+mod paths;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use self::paths::Paths;
 use super::PREFIXES;
 use crate::error;
 use crate::operation::Operation;
@@ -21,8 +23,8 @@ use crate::schemas::{Definitions, label};
 
 /// What is said of the API as a whole; the reference begins with it too.
 pub(crate) const ABOUT: &str = "\
-Opportunities that move through pipelines, with the contacts, companies and people that belong \
-to them.\n\n\
+Opportunities that move through pipelines, with the contacts, companies, products and people that \
+belong to them.\n\n\
 - Send the key of a workspace as `Authorization: Bearer dw_live_…`. Each operation names the \
 scopes that the key needs, all of them.\n\
 - One record is answered as `{\"data\": {…}, \"meta\": {…}}`; a list has `pagination` as well, and \
@@ -41,11 +43,12 @@ const KEY: &str = "key";
 /// The whole document as JSON.
 pub(crate) fn render(operations: &[Operation]) -> Vec<u8> {
     let mut definitions = Definitions::default();
+    let names = Paths::of(operations);
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for operation in operations {
         let method = operation.method.as_str().to_ascii_lowercase();
-        let described = operation::describe(operation, operations, &mut definitions);
-        let methods = paths.entry(template(operation.path)).or_default();
+        let described = operation::describe(operation, operations, &names, &mut definitions);
+        let methods = paths.entry(names.template(operation)).or_default();
         methods.insert(method, described);
     }
     let error = definitions
@@ -85,17 +88,6 @@ fn tags(operations: &[Operation]) -> Vec<Value> {
     resources.dedup();
     let tag = |id: &&str| json!({ "name": id, "description": label(id) });
     resources.iter().map(tag).collect()
-}
-
-/// A path as OpenAPI writes it: `/contacts/{id}`.
-fn template(path: &str) -> String {
-    let segments = path
-        .split('/')
-        .map(|segment| match segment.strip_prefix(':') {
-            Some(name) => format!("{{{name}}}"),
-            None => segment.to_owned(),
-        });
-    segments.collect::<Vec<_>>().join("/")
 }
 
 /// A reference to a part of the document: `reference("schemas", "Contact")`.

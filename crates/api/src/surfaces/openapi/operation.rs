@@ -5,6 +5,7 @@ use crm::input::{FieldDescription, schema_of};
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
+use super::paths::Paths;
 use super::{KEY, errors, headers, links, reference};
 use crate::operation::Operation;
 use crate::schemas::{Definitions, name_of};
@@ -15,6 +16,7 @@ use crate::surfaces::{examples, reference as page};
 pub(super) fn describe(
     operation: &Operation,
     all: &[Operation],
+    paths: &Paths,
     definitions: &mut Definitions,
 ) -> Value {
     let scopes: Vec<_> = operation
@@ -38,8 +40,8 @@ pub(super) fn describe(
         "description": description,
         "externalDocs": { "url": page::path(operation) },
         "security": [{ KEY: operation.scopes }],
-        "parameters": parameters(operation),
-        "responses": responses(operation, all, definitions),
+        "parameters": parameters(operation, paths),
+        "responses": responses(operation, all, paths, definitions),
     });
     if !operation.reads_query() && !operation.fields.is_empty() {
         described["requestBody"] = body(operation, definitions);
@@ -47,10 +49,9 @@ pub(super) fn describe(
     described
 }
 
-fn parameters(operation: &Operation) -> Vec<Value> {
-    let ids = operation
-        .path_parameters()
-        .map(|id| parameter(id.name, "path", true, id.schema()));
+fn parameters(operation: &Operation, paths: &Paths) -> Vec<Value> {
+    let ids = operation.path_parameters().zip(paths.names(operation));
+    let ids = ids.map(|(id, name)| parameter(name, "path", true, id.schema()));
     let fields = operation.fields.iter().filter(|_| operation.reads_query());
     let fields = fields.map(|field| {
         let mut parameter = parameter(
@@ -105,6 +106,7 @@ fn body(operation: &Operation, definitions: &mut Definitions) -> Value {
 fn responses(
     operation: &Operation,
     all: &[Operation],
+    paths: &Paths,
     definitions: &mut Definitions,
 ) -> Map<String, Value> {
     let more: &[_] = match operation.method {
@@ -122,7 +124,7 @@ fn responses(
         success["content"] =
             json!({ "application/json": { "schema": schema, "example": example } });
     }
-    let links = links::of(operation, all);
+    let links = links::of(operation, all, paths);
     if !links.is_empty() {
         success["links"] = Value::Object(links);
     }

@@ -6,6 +6,7 @@ mod bulk;
 mod cards;
 mod people;
 mod plans;
+mod products;
 mod races;
 
 use serde_json::{Value as Json, json};

@@ -150,6 +150,119 @@ async fn fill(world: &World) {
         .unwrap();
 }
 
+/// A long price list, and a line with a cost for each opportunity.
+async fn fill_products(world: &World) {
+    world
+        .write(|tx, desk| {
+            let who = &desk.who;
+            let opportunities = tx.query(
+                "select id from opportunities where workspace_id = $1",
+                &store::params![who.workspace_id],
+                |row| row.get::<Uuid>(0),
+            )?;
+            let (mut products, mut product_costs) = (Vec::new(), Vec::new());
+            let (mut lines, mut costs) = (Vec::new(), Vec::new());
+            for index in 0..ROWS {
+                let (gear, line) = (who.new_id(), who.new_id());
+                products.push(
+                    store::params![
+                        who.workspace_id,
+                        gear,
+                        format!("Gear {index}"),
+                        100,
+                        format!("S-{index}"),
+                        "AUD",
+                        format!("Gears {}", index % 200),
+                        index % 50 > 0,
+                        json!({}),
+                        who.now,
+                        who.now
+                    ]
+                    .to_vec(),
+                );
+                product_costs.push(
+                    store::params![
+                        who.workspace_id,
+                        who.new_id(),
+                        gear,
+                        100,
+                        10_000,
+                        who.now,
+                        who.now
+                    ]
+                    .to_vec(),
+                );
+                let Some(opportunity) = opportunities.get(index) else {
+                    continue;
+                };
+                lines.push(
+                    store::params![
+                        who.workspace_id,
+                        line,
+                        *opportunity,
+                        gear,
+                        10_000,
+                        100,
+                        0,
+                        "unpaid",
+                        0,
+                        who.now,
+                        who.now
+                    ]
+                    .to_vec(),
+                );
+                costs.push(
+                    store::params![
+                        who.workspace_id,
+                        who.new_id(),
+                        *opportunity,
+                        line,
+                        100,
+                        10_000,
+                        "AUD",
+                        100,
+                        who.now,
+                        who.now
+                    ]
+                    .to_vec(),
+                );
+            }
+            insert(
+                tx,
+                "products",
+                "workspace_id, id, name, price, sku, currency, category, is_active, metadata, \
+                 created_at, updated_at",
+                products,
+            )?;
+            insert(
+                tx,
+                "product_costs",
+                "workspace_id, id, product_id, cost_price, quantity, created_at, updated_at",
+                product_costs,
+            )?;
+            insert(
+                tx,
+                "opportunity_products",
+                "workspace_id, id, opportunity_id, product_id, quantity, unit_price, \
+                 discount_percent, payment_status, sort_order, created_at, updated_at",
+                lines,
+            )?;
+            insert(
+                tx,
+                "opportunity_product_costs",
+                "workspace_id, id, opportunity_id, opportunity_product_id, unit_cost, quantity, \
+                 currency, total_cost, created_at, updated_at",
+                costs,
+            )?;
+            if tx.engine() == Engine::Postgres {
+                tx.execute("analyze", &[])?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
 /// The plan, a step on each line.
 fn plan(db: &Db<'_>, sql: &str, params: &[Value]) -> Result<String> {
     let (explain, column) = match db.engine() {
@@ -343,6 +456,82 @@ on_both_engines! {
                     let plan = plan(db, &sql, bounded.params())?;
                     assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{what}\n{plan}");
                 }
+            }
+            Ok(())
+        }).await.unwrap();
+    }
+
+    async fn the_products_of_opportunities_and_their_costs_are_read_by_their_keys(world) {
+        fill(&world).await;
+        fill_products(&world).await;
+        world.read(|db, desk| {
+            let some = middle(db, &desk.who)?;
+            let page = store::params![desk.who.workspace_id, some.clone()];
+            assert_through(db, "lines", &products::of_sql(db.engine()), &page, [
+                &[
+                    "sqlite_autoindex_opportunity_products_2 (workspace_id=? AND opportunity_id=?)",
+                    "sqlite_autoindex_products_1 (workspace_id=? AND id=?)",
+                ],
+                &["opportunity_products_workspace_id_opportunity_id_id_key"],
+            ])?;
+            assert_through(db, "costs", &margin::costs_sql(db.engine()), &page, [
+                &["opportunity_product_costs_by_line (workspace_id=? AND opportunity_id=?)"],
+                &["opportunity_product_costs_by_line"],
+            ])?;
+            let one = store::params![desk.who.workspace_id, some[0]];
+            assert_through(db, "what it comes to", margin::LINES, &one, [
+                &["sqlite_autoindex_opportunity_products_2 (workspace_id=? AND opportunity_id=?)"],
+                &["opportunity_products_workspace_id_opportunity_id_id_key"],
+            ])?;
+            assert_through(db, "whether it is used", crate::products::USED, &one, [
+                &["opportunity_products_by_product (workspace_id=? AND product_id=?)"],
+                &["opportunity_products_by_product"],
+            ])?;
+            for table in crate::product_costs::COSTS {
+                let params = store::params![desk.who.workspace_id, some[0], desk.who.now];
+                let plan = plan(db, &crate::product_costs::forget_sql(table), &params)?;
+                let index = format!("{table}_by_supplier");
+                assert!(plan.contains(&index), "not through {index}:\n{plan}");
+            }
+            let line = db.query_one(
+                "select id from opportunity_products where workspace_id = $1 and opportunity_id = $2",
+                &one,
+                |row| row.get::<Uuid>(0),
+            )?;
+            let condition = product_costs::of_line(&desk.who, some[0], line);
+            let listing = Listing {
+                columns: OpportunityProductCost::QUALIFIED,
+                from: "opportunity_product_costs t",
+                id: "t.id",
+            };
+            let (sql, bounded) = paging::statement(listing, &condition, PageRequest::default());
+            assert_through(db, "a line's costs", &sql, bounded.params(), [
+                &["opportunity_product_costs_by_line (workspace_id=? AND opportunity_id=? AND opportunity_product_id=?)"],
+                &["opportunity_product_costs_by_line"],
+            ])
+        }).await.unwrap();
+    }
+
+    async fn a_page_of_products_is_read_in_the_order_of_an_index(world) {
+        fill_products(&world).await;
+        world.read(|db, desk| {
+            for (filter, index) in [
+                (json!({}), ["sqlite_autoindex_products_1", "products_pkey"]),
+                (json!({ "sku": "S-17" }), ["products_by_sku"; 2]),
+                (json!({ "category": "Gears 17" }), ["products_by_category"; 2]),
+                (json!({ "is_active": false }), ["products_by_activity"; 2]),
+            ] {
+                let condition = crate::products::listed(db, &desk.who, &given(filter.clone()))?;
+                let listing = Listing {
+                    columns: crate::products::Product::QUALIFIED,
+                    from: "products t",
+                    id: "t.id",
+                };
+                let (sql, bounded) = paging::statement(listing, &condition, PageRequest::default());
+                let plan = plan(db, &sql, bounded.params())?;
+                let wanted = if db.engine() == Engine::Sqlite { index[0] } else { index[1] };
+                assert!(plan.contains(wanted), "{filter} not through {wanted}:\n{plan}");
+                assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{filter}\n{plan}");
             }
             Ok(())
         }).await.unwrap();
