@@ -1,5 +1,6 @@
 //! `/contacts`.
 
+use crm::activities;
 use crm::bulk;
 use crm::contacts::{self, BulkCreate, Contact, ContactUpdate, ListContacts, NewContact};
 use crm::events::Automations;
@@ -52,7 +53,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a contact",
-                "Its opportunities stay, without it. It can't be undone.",
+                "Its opportunities, tasks and activities stay, without it. A contact who has made \
+                 referrals can't be deleted: that is a conflict. It can't be undone.",
             )
             .write(|tx, who, [id], automations: Automations| {
                 contacts::delete(tx, who, id, &automations)
@@ -74,6 +76,15 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .read(|db, who, [id], input: ListOf| {
                 opportunities::list_of(db, who, Of::Contact(id), &input)
+            }),
+        Operation::get("/contacts/:id/activities", "list_contact_activities")
+            .scopes(&["contacts:read", "activities:read"])
+            .about(
+                "List a contact's activities",
+                "The calls, meetings and notes that name the contact, the newest first.",
+            )
+            .read(|db, who, [id], page: PageRequest| {
+                activities::list_of(db, who, activities::Of::Contact(id), page)
             }),
         Operation::get("/contacts/:id/employers", "list_contact_employers")
             .scopes(&["contacts:read", "companies:read"])

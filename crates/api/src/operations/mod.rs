@@ -1,10 +1,13 @@
 //! Every operation of the API, a file for each resource.
 
+mod activities;
 mod api_keys;
 mod companies;
 mod contacts;
 mod opportunities;
 mod pipelines;
+mod referrals;
+mod tasks;
 mod users;
 mod workspace;
 
@@ -17,6 +20,9 @@ pub fn all() -> Vec<Operation> {
         pipelines::operations(),
         contacts::operations(),
         companies::operations(),
+        tasks::operations(),
+        activities::operations(),
+        referrals::operations(),
         users::operations(),
         workspace::operations(),
         api_keys::operations(),

@@ -43,7 +43,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a user",
-                "Ends the membership; on each opportunity the user assigned next takes over.",
+                "Ends the membership; on each opportunity the user assigned next takes over, and \
+                 the user's tasks stay, assigned to nobody.",
             )
             .write(|tx, who, [id], _: Nothing| users::delete(tx, who, id)),
     ]
