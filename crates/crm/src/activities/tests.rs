@@ -163,7 +163,7 @@ on_both_engines! {
             assert_eq!(outcome(result), "done");
         }
         let newest = world.read(move |db, desk| newest(db, desk, deal)).await.unwrap();
-        // The largest of index × 7 modulo 18 that no deletion has: of 5.
+        // That of the call with the index 5.
         assert_eq!(newest, Some(17));
     }
 
