@@ -17,6 +17,9 @@ pub(crate) struct Business {
     pub(crate) user: String,
     pub(crate) api_key: String,
     pub(crate) opportunity: String,
+    pub(crate) task: String,
+    pub(crate) activity: String,
+    pub(crate) referral: String,
 }
 
 impl Business {
@@ -50,6 +53,22 @@ impl Business {
         for link in links {
             client.post(&link, json!({})).expect(201);
         }
+        let about = json!({
+            "deal_id": opportunity,
+            "contact_id": contact,
+            "customer_id": company,
+        });
+        let with = |mut fields: Value, more: Value| {
+            let more = more.as_object().cloned().unwrap_or_default();
+            fields.as_object_mut().expect("an object").extend(more);
+            fields
+        };
+        let task = json!({"title": "Oil the wheels", "assigned_to": user, "category": "Care"});
+        let task = create(client, "/tasks", with(task, about.clone()));
+        let activity = json!({"activity_type": "call", "subject": "Asked for the drawings"});
+        let activity = create(client, "/activities", with(activity, about));
+        let referral = json!({"referrer_contact_id": contact, "referred_deal_id": opportunity});
+        let referral = create(client, "/referrals", referral);
         Business {
             pipeline,
             stages,
@@ -58,6 +77,9 @@ impl Business {
             user,
             api_key,
             opportunity,
+            task,
+            activity,
+            referral,
         }
     }
 
@@ -70,6 +92,9 @@ impl Business {
             &self.user,
             &self.api_key,
             &self.opportunity,
+            &self.task,
+            &self.activity,
+            &self.referral,
         ];
         one_each.into_iter().chain(&self.stages).cloned().collect()
     }
@@ -84,6 +109,9 @@ impl Business {
             "users" | "userId" => &self.user,
             "stageId" => &self.stages[1],
             "api-keys" => &self.api_key,
+            "tasks" => &self.task,
+            "activities" => &self.activity,
+            "referrals" => &self.referral,
             other => panic!("no record is known for {other} in {path}"),
         };
         let mut filled = Vec::new();

@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod activities;
 mod backup;
 mod bulk;
 mod cards;
@@ -24,7 +25,9 @@ mod paging;
 mod people;
 mod pipelines;
 mod rate_limits;
+mod referrals;
 mod routes;
 mod starting;
+mod tasks;
 mod traces;
 mod workspace;

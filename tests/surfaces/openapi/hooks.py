@@ -21,7 +21,10 @@ for name, texts in FORMATS.items():
 # Rules across parameters or records: what they refuse is as its schema says.
 RULES = [
     "before can't be combined with cursor or after",
+    "can only be given when the status is",
+    "can't be null while the status is",
     "is a fixed line, not a mobile number",
+    "must be another contact than referrer_contact_id",
     "must be false where is_won_stage is true",
     "must name a pipeline that has a stage",
     "must name a stage of the pipeline given in pipeline_id",
