@@ -41,25 +41,17 @@ pub(crate) const OF_USER: &[Column] = &[("tasks", "assigned_to")];
 /// Takes the name of a locked record off whatever names it in these columns.
 pub(crate) fn clear(tx: &mut Tx<'_>, who: &Caller, columns: &[Column], id: Uuid) -> Result<()> {
     for (table, column) in columns {
-        // In one order, so that two who clear the same rows don't wait for
-        // each other.
-        let named = format!(
-            "select id from {table} where workspace_id = $1 and {column} = $2 order by id{}",
+        // In one order, so that two who clear the same rows don't wait for each
+        // other in a circle.
+        let sql = format!(
+            "update {table} set {column} = null, updated_at = $3
+             where workspace_id = $1 and id in (
+                 select id from {table} where workspace_id = $1 and {column} = $2
+                 order by id{}
+             )",
             tx.engine().for_update()
         );
-        let named = tx.query(&named, &store::params![who.workspace_id, id], |row| {
-            row.get::<Uuid>(0)
-        })?;
-        if named.is_empty() {
-            continue;
-        }
-        tx.execute(
-            &format!(
-                "update {table} set {column} = null, updated_at = $3
-                 where workspace_id = $1 and {column} = $2"
-            ),
-            &store::params![who.workspace_id, id, who.now],
-        )?;
+        tx.enqueue(&sql, store::params![who.workspace_id, id, who.now])?;
     }
     Ok(())
 }
