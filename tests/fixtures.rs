@@ -22,6 +22,9 @@ pub(crate) struct Business {
     /// The product as the opportunity has it, and what it costs there.
     pub(crate) line: String,
     pub(crate) line_cost: String,
+    pub(crate) task: String,
+    pub(crate) activity: String,
+    pub(crate) referral: String,
 }
 
 impl Business {
@@ -67,6 +70,22 @@ impl Business {
         );
         let line_cost = format!("/opportunities/{opportunity}/product-costs/{line}");
         let line_cost = create(client, &line_cost, cost);
+        let about = json!({
+            "deal_id": opportunity,
+            "contact_id": contact,
+            "customer_id": company,
+        });
+        let with = |mut fields: Value, more: Value| {
+            let more = more.as_object().cloned().unwrap_or_default();
+            fields.as_object_mut().expect("an object").extend(more);
+            fields
+        };
+        let task = json!({"title": "Oil the wheels", "assigned_to": user, "category": "Care"});
+        let task = create(client, "/tasks", with(task, about.clone()));
+        let activity = json!({"activity_type": "call", "subject": "Asked for the drawings"});
+        let activity = create(client, "/activities", with(activity, about));
+        let referral = json!({"referrer_contact_id": contact, "referred_deal_id": opportunity});
+        let referral = create(client, "/referrals", referral);
         Business {
             pipeline,
             stages,
@@ -79,6 +98,9 @@ impl Business {
             product_cost,
             line,
             line_cost,
+            task,
+            activity,
+            referral,
         }
     }
 
@@ -95,6 +117,9 @@ impl Business {
             &self.product_cost,
             &self.line,
             &self.line_cost,
+            &self.task,
+            &self.activity,
+            &self.referral,
         ];
         one_each.into_iter().chain(&self.stages).cloned().collect()
     }
@@ -109,6 +134,9 @@ impl Business {
             ("users", _) => &self.user,
             ("stages", _) => &self.stages[1],
             ("api-keys", _) => &self.api_key,
+            ("tasks", _) => &self.task,
+            ("activities", _) => &self.activity,
+            ("referrals", _) => &self.referral,
             ("products", "id") => &self.product,
             ("costs", _) => &self.product_cost,
             ("products" | "product-costs", "opportunityProductId") => &self.line,

@@ -9,7 +9,7 @@ use crate::harness::{Client, assert_error};
 fn everything(client: &Client, business: &Business) -> Vec<Value> {
     let paths = [
         format!(
-            "/opportunities/{}?expand=contact,customer,products,assigned_users",
+            "/opportunities/{}?expand=contact,referrer,customer,products,assigned_users",
             business.opportunity
         ),
         "/opportunities".to_owned(),
@@ -27,6 +27,12 @@ fn everything(client: &Client, business: &Business) -> Vec<Value> {
         format!("/contacts/{}/employers", business.contact),
         "/companies".to_owned(),
         format!("/companies/{}/contacts", business.company),
+        format!("/opportunities/{}/tasks", business.opportunity),
+        format!("/contacts/{}/activities", business.contact),
+        "/tasks".to_owned(),
+        "/activities".to_owned(),
+        "/referrals".to_owned(),
+        "/referrals/leaderboard".to_owned(),
         "/company/users".to_owned(),
         "/company".to_owned(),
         "/company/crm-settings".to_owned(),
@@ -121,6 +127,25 @@ on_both_engines! {
         let order = json!({"product_ids": [theirs.line]}).to_string();
         let answer = client.raw("POST", &format!("{lines}/reorder"), &[("content-type", "application/json")], order.as_bytes());
         assert_error(&answer, 400, "VALIDATION_ERROR", &["product_ids"]);
+        for (path, record, new, fields) in [
+            ("/tasks", &own.task, json!({"title": "Theirs"}), &["contact_id", "customer_id", "deal_id", "assigned_to"][..]),
+            ("/activities", &own.activity, json!({"activity_type": "note", "subject": "Theirs"}), &["contact_id", "customer_id", "deal_id"]),
+            ("/referrals", &own.referral, json!({"referrer_contact_id": own.contact}), &["referrer_contact_id", "referred_contact_id", "referred_deal_id"]),
+        ] {
+            for field in fields {
+                let id = match *field {
+                    "customer_id" => &theirs.company,
+                    "deal_id" | "referred_deal_id" => &theirs.opportunity,
+                    "assigned_to" => &theirs.user,
+                    _ => &theirs.contact,
+                };
+                let mut naming = new.clone();
+                naming[field] = json!(id);
+                refused("POST", path, naming);
+                refused("PATCH", &format!("{path}/{record}"), json!({*field: id}));
+            }
+        }
+        refused("POST", &format!("/referrals/{}/convert", own.referral), json!({"referred_deal_id": theirs.opportunity}));
         let target = json!({"ids": [own.opportunity], "pipeline_id": theirs.pipeline, "stage_id": theirs.stages[0]});
         refused("POST", "/opportunities/bulk-move", target);
         refused("POST", "/opportunities/bulk-create", json!({"records": [{"name": "A"}], "stage_id": theirs.stages[0]}));
@@ -160,6 +185,21 @@ on_both_engines! {
         ] {
             let found = client.get(&format!("/opportunities?{filter}={id}")).expect(200).ids();
             assert_eq!(found, Vec::<String>::new(), "{filter}");
+        }
+        for (path, filter, id) in [
+            ("/tasks", "contact_id", &theirs.contact),
+            ("/tasks", "customer_id", &theirs.company),
+            ("/tasks", "deal_id", &theirs.opportunity),
+            ("/tasks", "assigned_to", &theirs.user),
+            ("/activities", "contact_id", &theirs.contact),
+            ("/activities", "customer_id", &theirs.company),
+            ("/activities", "deal_id", &theirs.opportunity),
+            ("/referrals", "referrer_contact_id", &theirs.contact),
+            ("/referrals", "referred_contact_id", &theirs.contact),
+            ("/referrals", "referred_deal_id", &theirs.opportunity),
+        ] {
+            let found = client.get(&format!("{path}?{filter}={id}")).expect(200).ids();
+            assert_eq!(found, Vec::<String>::new(), "{path} {filter}");
         }
         // Their record is younger than none of ours, so a cursor could pass it.
         let page = client.get(&format!("/opportunities?before={}", theirs.opportunity)).expect(200).ids();

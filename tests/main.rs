@@ -4,6 +4,7 @@
 #[macro_use]
 mod harness;
 
+mod activities;
 mod backup;
 mod bulk;
 mod cards;
@@ -27,7 +28,9 @@ mod people;
 mod pipelines;
 mod products;
 mod rate_limits;
+mod referrals;
 mod routes;
 mod starting;
+mod tasks;
 mod traces;
 mod workspace;

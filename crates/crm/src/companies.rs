@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::fold::fold;
 use crate::links::{Linked, Links};
+use crate::mentions;
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
@@ -234,12 +235,13 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> 
     Ok(company)
 }
 
-/// Deletes a company; its opportunities and contacts stay, and so does what it
-/// has supplied.
+/// Deletes a company; its opportunities and contacts stay, and so do what it has
+/// supplied and what names it.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Company>(tx, who, id)?;
     opportunities::unlink_company(tx, who, id, automations)?;
     product_costs::forget_supplier(tx, who, id)?;
+    mentions::clear(tx, who, mentions::OF_COMPANY, id)?;
     search::remove::<Company>(tx, who, id)?;
     record::delete::<Company>(tx, who, id)
 }

@@ -11,12 +11,14 @@ use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::links::{Linked, Links};
+use crate::mentions;
 use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
 use crate::phone::{self, Phone, Reading, Region, any_number, mobile_or_any};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
+use crate::referrals;
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
 use crate::text::{Name, Notes, Text};
 use crate::time::{Date, Moment, Timestamp};
@@ -277,10 +279,13 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: ContactUpdate) -> 
     Ok(contact)
 }
 
-/// Deletes a contact; the opportunities that it was part of stay.
+/// Deletes a contact; the opportunities that it was part of stay, and what names
+/// it. One who has made referrals can't be deleted.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Contact>(tx, who, id)?;
+    referrals::refuse_referrer(tx, who, id)?;
     opportunities::unlink_contact(tx, who, id, automations)?;
+    mentions::clear(tx, who, mentions::OF_CONTACT, id)?;
     search::remove::<Contact>(tx, who, id)?;
     record::delete::<Contact>(tx, who, id)
 }

@@ -28,6 +28,8 @@ crate::words! {
         CustomerCreated = "customer_created",
         /// A company's fields changed.
         CustomerUpdated = "customer_updated",
+        /// A referral has come to name an opportunity.
+        ReferralAttributed = "referral_attributed",
     }
 }
 

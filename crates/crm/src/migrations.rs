@@ -27,6 +27,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(5, "cards_by_opportunity", "0005_cards_by_opportunity.sql"),
     migration!(6, "index_queue", "0006_index_queue.sql"),
     migration!(7, "products", "0007_products.sql"),
+    migration!(8, "work", "0008_work.sql"),
+    migration!(9, "referrals", "0009_referrals.sql"),
 ];
 
 #[cfg(test)]

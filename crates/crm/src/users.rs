@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::email::Email;
 use crate::error::{Error, Result};
+use crate::mentions;
 use crate::paging::{Page, PageRequest};
 use crate::phone::{self, Phone, Reading, any_number};
 use crate::record::{self, Writable};
@@ -159,10 +160,12 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut fields: UserFields) -
     Ok(user)
 }
 
-/// Ends a membership; the next user of each of their opportunities takes over.
+/// Ends a membership; the next user of each of their opportunities takes over, and
+/// their tasks are nobody's.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     record::lock::<User>(tx, who, id)?;
     crate::opportunities::unassign_everywhere(tx, who, id)?;
+    mentions::clear(tx, who, mentions::OF_USER, id)?;
     record::delete::<User>(tx, who, id)
 }
 

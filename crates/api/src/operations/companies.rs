@@ -1,5 +1,6 @@
 //! `/companies`, once called `/customers`.
 
+use crm::activities;
 use crm::bulk;
 use crm::companies::{self, BulkCreate, Company, CompanyUpdate, ListCompanies, NewCompany};
 use crm::events::Automations;
@@ -58,8 +59,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a company",
-                "Its opportunities and contacts stay, without it, and so do the costs that name \
-                 it as their supplier. It can't be undone.",
+                "Its opportunities, contacts, tasks and activities stay, without it, and so do the \
+                 costs that name it as their supplier. It can't be undone.",
             )
             .write(|tx, who, [id], automations: Automations| {
                 companies::delete(tx, who, id, &automations)
@@ -91,6 +92,15 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .read(|db, who, [id], input: ListOf| {
                 opportunities::list_of(db, who, Of::Company(id), &input)
+            }),
+        Operation::get("/companies/:id/activities", "list_company_activities")
+            .scopes(&["companies:read", "activities:read"])
+            .about(
+                "List a company's activities",
+                "The calls, meetings and notes that name the company, the newest first.",
+            )
+            .read(|db, who, [id], page: PageRequest| {
+                activities::list_of(db, who, activities::Of::Company(id), page)
             }),
         Operation::post("/companies/bulk-create", "bulk_create_companies")
             .scopes(WRITE)

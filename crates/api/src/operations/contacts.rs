@@ -1,5 +1,6 @@
 //! `/contacts`.
 
+use crm::activities;
 use crm::bulk;
 use crm::contacts::{self, BulkCreate, Contact, ContactUpdate, ListContacts, NewContact};
 use crm::events::Automations;
@@ -60,7 +61,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a contact",
-                "The person's opportunities stay, without a contact. It can't be undone.",
+                "The person's opportunities, tasks and activities stay, without a contact. A contact \
+                 who has made referrals can't be deleted: that is a conflict. It can't be undone.",
             )
             .write(|tx, who, [id], automations: Automations| {
                 contacts::delete(tx, who, id, &automations)
@@ -84,6 +86,15 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .read(|db, who, [id], input: ListOf| {
                 opportunities::list_of(db, who, Of::Contact(id), &input)
+            }),
+        Operation::get("/contacts/:id/activities", "list_contact_activities")
+            .scopes(&["contacts:read", "activities:read"])
+            .about(
+                "List a contact's activities",
+                "The calls, meetings and notes that name the contact, the newest first.",
+            )
+            .read(|db, who, [id], page: PageRequest| {
+                activities::list_of(db, who, activities::Of::Contact(id), page)
             }),
         Operation::get("/contacts/:id/employers", "list_contact_employers")
             .scopes(&["contacts:read", "companies:read"])

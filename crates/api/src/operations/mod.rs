@@ -1,5 +1,6 @@
 //! Every operation of the API, a file for each resource.
 
+mod activities;
 mod agents;
 mod api_keys;
 mod companies;
@@ -8,6 +9,8 @@ mod opportunities;
 mod opportunity_products;
 mod pipelines;
 mod products;
+mod referrals;
+mod tasks;
 mod users;
 mod workspace;
 
@@ -23,6 +26,9 @@ pub fn all() -> Vec<Operation> {
         contacts::operations(),
         companies::operations(),
         products::operations(),
+        tasks::operations(),
+        activities::operations(),
+        referrals::operations(),
         users::operations(),
         workspace::operations(),
         api_keys::operations(),

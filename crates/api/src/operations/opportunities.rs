@@ -1,5 +1,6 @@
 //! `/opportunities`, once called `/deals`.
 
+use crm::activities;
 use crm::bulk;
 use crm::input::Nothing;
 use crm::opportunities::{
@@ -8,6 +9,7 @@ use crm::opportunities::{
 };
 use crm::paging::PageRequest;
 use crm::search::Search;
+use crm::tasks;
 
 use crate::envelope::{Created, Deleted, Moved, One};
 use crate::operation::Operation;
@@ -67,8 +69,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Delete an opportunity",
                 "Its products with their costs, its cards and its links to contacts and users go \
-                 with it; the contacts, the company and the users stay. It can't be undone: to \
-                 close an opportunity, move it to a lost stage instead.",
+                 with it; the contacts, the company and the users stay, and its tasks, activities \
+                 and referrals without it. It can't be undone: to close an opportunity, move it to \
+                 a lost stage instead.",
             )
             .write(|tx, who, [id], _: Nothing| opportunities::delete(tx, who, id)),
         Operation::post("/opportunities/search", "search_opportunities")
@@ -176,6 +179,25 @@ pub(super) fn operations() -> Vec<Operation> {
         .write(|tx, who, [id, user_id], _: Nothing| {
             opportunities::unassign_user(tx, who, id, user_id)
         }),
+        Operation::get(
+            "/opportunities/:id/activities",
+            "get_opportunity_activities",
+        )
+        .scopes(&["opportunities:read", "activities:read"])
+        .about(
+            "List an opportunity's activities",
+            "The calls, meetings and notes about it, the newest first.",
+        )
+        .read(|db, who, [id], page: PageRequest| {
+            activities::list_of(db, who, activities::Of::Opportunity(id), page)
+        }),
+        Operation::get("/opportunities/:id/tasks", "get_opportunity_tasks")
+            .scopes(&["opportunities:read", "tasks:read"])
+            .about(
+                "List an opportunity's tasks",
+                "The tasks about it, the newest first.",
+            )
+            .read(|db, who, [id], page: PageRequest| tasks::of_opportunity(db, who, id, page)),
         Operation::post("/opportunities/bulk-create", "bulk_create_opportunities")
             .scopes(WRITE)
             .about(

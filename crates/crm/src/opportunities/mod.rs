@@ -40,6 +40,7 @@ use crate::contacts::{Contact, full_name};
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::input::Patch;
+use crate::mentions;
 use crate::metadata::{Metadata, Tags};
 use crate::money::{Amount, Currency, Percent};
 use crate::paging::{self, Listing, Page, PageRequest};
@@ -555,10 +556,12 @@ pub(crate) fn write_changes(
     )
 }
 
-/// Deletes an opportunity with its products, its cards and its links.
+/// Deletes an opportunity with its products, its cards and its links; what names it
+/// stays.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     cards::lock_stages(tx, who, vec![id], None)?;
     record::lock::<Opportunity>(tx, who, id)?;
+    mentions::clear(tx, who, mentions::OF_OPPORTUNITY, id)?;
     search::remove::<Opportunity>(tx, who, id)?;
     record::delete::<Opportunity>(tx, who, id)
 }

@@ -15,14 +15,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::str::FromStr;
 
+use crm::activities;
 use crm::companies::{self, NewCompany};
 use crm::contacts::{self, NewContact};
 use crm::events::Automations;
 use crm::input::Input;
 use crm::metadata::{Tag, Tags};
-use crm::opportunities::{self, NewOpportunity, NewProductLine, Placing, Target};
+use crm::opportunities::{self, NewOpportunity, NewProductLine, Opportunity, Placing, Target};
 use crm::paging::PageRequest;
 use crm::pipelines::{self, Stage};
+use crm::record;
+use crm::referrals::{self, NewReferral};
+use crm::tasks;
 use crm::time::{Date, Timestamp};
 use crm::{
     Actor, ActorKind, Caller, Error, Result, product_costs, products, settings, stages, users,
@@ -42,6 +46,9 @@ const PRODUCTS: &str = include_str!("products.csv");
 const PRODUCT_COSTS: &str = include_str!("product_costs.csv");
 const OPPORTUNITIES: &str = include_str!("opportunities.csv");
 const OPPORTUNITY_PRODUCTS: &str = include_str!("opportunity_products.csv");
+const REFERRALS: &str = include_str!("referrals.csv");
+const ACTIVITIES: &str = include_str!("activities.csv");
+const TASKS: &str = include_str!("tasks.csv");
 
 /// The day on which the business began to keep its sales here.
 const FIRST_DAY: i16 = -420;
@@ -75,6 +82,15 @@ pub(crate) fn fill(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
     for row in table(OPPORTUNITIES)? {
         demo.add_opportunity(tx, row)?;
     }
+    for row in table(REFERRALS)? {
+        demo.add_referral(tx, row)?;
+    }
+    for row in table(ACTIVITIES)? {
+        demo.add_activity(tx, row)?;
+    }
+    for row in table(TASKS)? {
+        demo.add_task(tx, row)?;
+    }
     match demo.lines.keys().next() {
         None => Ok(()),
         Some(opportunity) => Err(missing(opportunity)),
@@ -88,7 +104,7 @@ struct Demo<'a> {
     zone: TimeZone,
     palette: Tags,
     stages: HashMap<String, Target>,
-    /// Users, companies, contacts and products: no two share a name.
+    /// Users, companies, contacts, products and opportunities: no two share a name.
     ids: HashMap<String, Uuid>,
     /// What goes into a unit of each product.
     costs: HashMap<String, Vec<Cost>>,
@@ -103,6 +119,9 @@ struct Cost {
     quantity: u32,
     supplier: Option<String>,
 }
+
+/// When work begins.
+const NINE: civil::Time = civil::time(9, 0, 0, 0);
 
 impl<'a> Demo<'a> {
     /// Sets the workspace up: its settings and its two pipelines.
@@ -267,7 +286,8 @@ impl<'a> Demo<'a> {
             automations: Automations::skipped(),
             ..row.read()?
         };
-        let id = opportunities::create(tx, &who, new)?.id;
+        let made = opportunities::create(tx, &who, new)?;
+        let id = made.id;
         for user in &sellers {
             opportunities::assign_user(tx, &who, id, self.id(user)?)?;
         }
@@ -282,6 +302,63 @@ impl<'a> Demo<'a> {
         if let Some(stage) = service_stage {
             opportunities::add_card(tx, &who, id, self.stage(&stage)?)?;
         }
+        self.ids.insert(made.name.to_string(), id);
+        Ok(())
+    }
+
+    fn add_referral(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let who = self.seller_on(&row.need::<String>("by")?, row.need("created_on")?)?;
+        for column in [
+            "referrer_contact_id",
+            "referred_contact_id",
+            "referred_deal_id",
+        ] {
+            row.replace(column, |name: String| self.id(&name))?;
+        }
+        if let Some(days) = row.take("converted_on")? {
+            row.put("converted_at", &self.morning(days)?);
+        }
+        let new = NewReferral {
+            automations: Automations::skipped(),
+            ..row.read()?
+        };
+        referrals::create(tx, &who, new).map(drop)
+    }
+
+    /// Each is entered when it has happened.
+    fn add_activity(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let seller: String = row.need("by")?;
+        let occurred_at = self.instant(row.need("occurred_on")?, row.need("time")?)?;
+        let who = Caller {
+            now: occurred_at,
+            ..self.seller_on(&seller, 0)?
+        };
+        row.replace("duration_minutes", |minutes: u16| Ok(minutes))?;
+        self.put_what_it_is_about(tx, &mut row)?;
+        activities::create(tx, &who, row.read()?).map(drop)
+    }
+
+    fn add_task(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let user: String = row.need("assigned_to")?;
+        let who = self.seller_on(&user, row.need("created_on")?)?;
+        row.put("assigned_to", &self.id(&user)?);
+        row.replace("due_date", |days| Ok(self.day(days)))?;
+        if let Some(days) = row.take("completed_on")? {
+            row.put("completed_at", &self.morning(days)?);
+        }
+        self.put_what_it_is_about(tx, &mut row)?;
+        tasks::create(tx, &who, row.read()?).map(drop)
+    }
+
+    /// What is about an opportunity is about its contact and its company too.
+    fn put_what_it_is_about(&self, tx: &Tx<'_>, row: &mut Row) -> Result<()> {
+        let Some(name) = row.take::<String>("deal_id")? else {
+            return Ok(());
+        };
+        let about = record::get::<Opportunity>(tx, self.who, self.id(&name)?)?;
+        row.put("deal_id", &about.id);
+        row.put("contact_id", &about.contact_id);
+        row.put("customer_id", &about.company_id);
         Ok(())
     }
 
@@ -305,9 +382,15 @@ impl<'a> Demo<'a> {
 
     /// When work begins on that day.
     fn morning(&self, days: i16) -> Result<Timestamp> {
-        let nine = self.day(days).civil().at(9, 0, 0, 0);
-        nine.to_zoned_datetime(self.zone.clone())
-            .map(|nine| nine.timestamp().into())
+        self.instant(days, NINE)
+    }
+
+    /// That time of that day.
+    fn instant(&self, days: i16, time: civil::Time) -> Result<Timestamp> {
+        let instant = self.day(days).civil().to_datetime(time);
+        instant
+            .to_zoned_datetime(self.zone.clone())
+            .map(|instant| instant.timestamp().into())
             .map_err(|error| Error::invalid("now", error.to_string()))
     }
 

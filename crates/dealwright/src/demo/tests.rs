@@ -1,9 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use crm::activities::ListActivities;
 use crm::companies::ListCompanies;
 use crm::contacts::ListContacts;
 use crm::opportunities::{Expansion, Expansions, ListOpportunities, Opportunity, Status};
 use crm::products::ListProducts;
+use crm::referrals::{ListReferrals, ReferralStatus};
+use crm::tasks::{ListTasks, TaskStatus};
 use crm::users::ListUsers;
 use crm::workspaces::{self, NewWorkspace};
 use crm::{Ids, MIGRATIONS};
@@ -109,6 +112,12 @@ async fn each_workspace_gets_all_that_the_tables_name() {
         assert_eq!(count(db, who, costs), 42);
         let lines = "opportunity_products where workspace_id = $1";
         assert_eq!(count(db, who, lines), 49);
+        let tasks = tasks::list(db, who, &all::<ListTasks>()).unwrap();
+        let activities = activities::list(db, who, &all::<ListActivities>()).unwrap();
+        let referrals = referrals::list(db, who, &all::<ListReferrals>()).unwrap();
+        assert_eq!(tasks.items.len(), 22);
+        assert_eq!(activities.items.len(), 30);
+        assert_eq!(referrals.items.len(), 7);
         let employed = "employments where workspace_id = $1";
         assert_eq!(count(db, who, employed), 18);
     })
@@ -231,6 +240,61 @@ async fn nothing_happens_before_its_time_or_after_today() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_and_is_to_be_done_fits_the_opportunities() {
+    in_filled_workspaces(|db, who| {
+        let deals: HashMap<_, _> = every_opportunity(db, who)
+            .into_iter()
+            .map(|one| (one.id, one))
+            .collect();
+        let activities = activities::list(db, who, &all::<ListActivities>()).unwrap();
+        for one in activities.items {
+            let deal = &deals[&one.opportunity_id.unwrap()];
+            let lived = deal.created_at..=who.now;
+            assert!(lived.contains(&one.occurred_at), "{}", &*one.subject);
+            assert!(deal.last_activity_at >= Some(one.occurred_at));
+            assert_eq!(one.contact_id, deal.contact_id);
+        }
+        let today = who.locale(db).unwrap().date_at(who.now);
+        let tasks = tasks::list(db, who, &all::<ListTasks>()).unwrap().items;
+        let open = |status| matches!(status, TaskStatus::Todo | TaskStatus::InProgress);
+        let due = |late: bool| {
+            let due = tasks.iter().filter(|task| open(task.status));
+            due.filter(|task| (task.due_date < Some(today)) == late)
+                .count()
+        };
+        // A few are late, most are not.
+        assert_eq!((due(true), due(false)), (2, 15));
+        for task in &tasks {
+            assert!(
+                task.completed_at
+                    .is_none_or(|at| (task.created_at..=who.now).contains(&at))
+            );
+            if let Some(deal) = task.opportunity_id {
+                assert!(
+                    deals[&deal].created_at <= task.created_at,
+                    "{}",
+                    &*task.title
+                );
+            }
+        }
+        let referrals = referrals::list(db, who, &all::<ListReferrals>()).unwrap();
+        for referral in referrals.items {
+            let Some(deal) = referral.referred_opportunity_id else {
+                continue;
+            };
+            let deal = &deals[&deal];
+            let referrer = Some(referral.referrer_contact_id);
+            assert_eq!(deal.primary_referrer_contact_id, referrer, "{}", deal.name);
+            assert_eq!(deal.contact_id, referral.referred_contact_id);
+            let won = referral.status == ReferralStatus::Converted;
+            assert_eq!(deal.status == Status::Won, won, "{}", deal.name);
+            assert_eq!(referral.converted_at, deal.won_at, "{}", deal.name);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_to_be_chosen_is_chosen_from_the_settings() {
     in_filled_workspaces(|db, who| {
         let settings = settings::get(db, who).unwrap();
@@ -253,6 +317,11 @@ async fn whatever_is_to_be_chosen_is_chosen_from_the_settings() {
             .items
         {
             assert!(settings.lead_sources.contains(&contact.source.unwrap()));
+        }
+        let referrals = referrals::list(db, who, &all::<ListReferrals>()).unwrap();
+        for referral in referrals.items {
+            let category = referral.category.unwrap();
+            assert!(settings.referral_categories.contains(&category));
         }
     })
     .await;

@@ -8,35 +8,10 @@ use super::super::*;
 use crate::caller::Ids;
 use crate::pipelines;
 use crate::rank::Rank;
+use crate::testing::plans::{insert, plan};
 use crate::testing::{World, at, given, pipeline};
 
 const ROWS: usize = 6500;
-
-/// Adds rows, many in one statement.
-fn insert(tx: &mut Tx<'_>, table: &str, columns: &str, rows: Vec<Vec<Value>>) -> Result<()> {
-    for rows in rows.chunks(500) {
-        let mut number = 0;
-        let places: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                let row: Vec<_> = row
-                    .iter()
-                    .map(|_| {
-                        number += 1;
-                        format!("${number}")
-                    })
-                    .collect();
-                format!("({})", row.join(", "))
-            })
-            .collect();
-        let sql = format!(
-            "insert into {table} ({columns}) values {}",
-            places.join(", ")
-        );
-        tx.execute(&sql, &rows.concat())?;
-    }
-    Ok(())
-}
 
 /// Opportunities spread over the stages of a pipeline, all of them in another one
 /// as well, a few contacts and two workspaces.
@@ -261,18 +236,6 @@ async fn fill_products(world: &World) {
         })
         .await
         .unwrap();
-}
-
-/// The plan, a step on each line.
-fn plan(db: &Db<'_>, sql: &str, params: &[Value]) -> Result<String> {
-    let (explain, column) = match db.engine() {
-        Engine::Sqlite => ("explain query plan", 3),
-        Engine::Postgres => ("explain (costs off)", 0),
-    };
-    let steps = db.query(&format!("{explain} {sql}"), params, |row| {
-        row.get::<String>(column)
-    })?;
-    Ok(steps.join("\n"))
 }
 
 /// Fails unless the plan goes through these indexes, as SQLite and as
