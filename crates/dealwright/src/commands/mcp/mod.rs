@@ -11,8 +11,8 @@ use crate::config::Configuration;
 /// Whose records an agent works with, and as whom.
 #[derive(clap::Args)]
 pub(crate) struct McpOptions {
-    /// A server to work through, as in https://crm.example, instead of a database
-    /// of this machine
+    /// A server to work through, by its public URL, instead of a database of this
+    /// machine
     #[arg(
         long,
         value_name = "URL",
