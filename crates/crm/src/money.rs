@@ -32,8 +32,8 @@ pub struct Percent(Amount);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity(Amount);
 
-/// What a number of things come to, exactly: in parts of a whole of which there
-/// are [`Worth::SCALE`]. It is rounded when all is added up, and only then.
+/// What a number of things come to, exactly: to fourteen decimals. It is rounded
+/// when all is added up, and only then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Worth(i128);
 
@@ -107,7 +107,7 @@ impl Quantity {
 }
 
 impl Worth {
-    /// The parts of a whole: ten-thousandths of the quantity, of the price and
+    /// Its units in one whole: ten-thousandths of the quantity, of the price and
     /// of the percentage, which is itself in hundredths.
     const SCALE: i128 = 100_000_000_000_000;
 

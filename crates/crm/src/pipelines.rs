@@ -281,6 +281,7 @@ pub struct MarginTotals {
     /// The currency of the opportunities.
     pub currency: Currency,
     /// How many of the opportunities have products.
+    #[schemars(example = 1)]
     pub deal_count: i64,
     /// How many of those have costs in another currency as well, which are not
     /// in `products_cost`.
@@ -288,8 +289,10 @@ pub struct MarginTotals {
     /// The sum of what their products are sold for.
     pub products_value: Total,
     /// The sum of what those cost in this currency.
+    #[schemars(example = 12000)]
     pub products_cost: Total,
     /// `products_value` less `products_cost`.
+    #[schemars(example = 5470)]
     pub margin: Total,
 }
 

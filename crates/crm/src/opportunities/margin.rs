@@ -41,8 +41,10 @@ pub struct Margin {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CurrencyCost {
     /// The currency.
+    #[schemars(example = &"USD")]
     pub currency: Currency,
     /// The sum of the costs.
+    #[schemars(example = 5)]
     pub cost: Total,
 }
 
