@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::error::Result;
-use crate::input::{Flaw, FromJson};
+use crate::input::{Flaw, FromJson, Patch};
 use crate::mentions;
 use crate::opportunities::Opportunity;
 use crate::paging::{Page, PageRequest};
@@ -234,7 +234,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ActivityFields) -
 /// Deletes an activity.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     let about = record::get::<Activity>(tx, who, id)?.opportunity_id;
-    mentions::lock_opportunities(tx, who, about, &crate::input::Patch::Keep)?;
+    mentions::lock_opportunities(tx, who, about, &Patch::Keep)?;
     record::delete::<Activity>(tx, who, id)
 }
 
