@@ -27,6 +27,7 @@ const INSTRUCTIONS: &str = include_str!("instructions.md");
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Instructions {
     /// How to work here, as Markdown.
+    #[schemars(example = &"# Working with Dealwright")]
     instructions: &'static str,
     /// The day that it is in the workspace.
     today: Date,
@@ -78,6 +79,7 @@ crm::input! {
 #[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Kind {
     /// What it is called.
+    #[schemars(example = &"opportunities")]
     resource: &'static str,
     /// What is done with such records themselves.
     primary: Vec<Step>,
@@ -93,6 +95,7 @@ pub(crate) struct Kind {
 #[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct SubResource {
     /// What they are called.
+    #[schemars(example = &"contacts")]
     name: &'static str,
     /// What is done with them.
     operations: Vec<Step>,
@@ -102,12 +105,16 @@ pub(crate) struct SubResource {
 #[derive(Clone, Serialize, JsonSchema)]
 struct Step {
     /// The tool that does it.
+    #[schemars(example = &"get_opportunity")]
     tool: &'static str,
     /// What it does.
+    #[schemars(example = &"Get an opportunity")]
     summary: &'static str,
     /// The method of the same over HTTP.
+    #[schemars(example = &"GET")]
     method: String,
     /// The path of the same over HTTP.
+    #[schemars(example = &"/opportunities/:id")]
     path: &'static str,
     /// The scopes that it needs.
     scopes: &'static [&'static str],

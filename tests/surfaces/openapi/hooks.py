@@ -20,7 +20,6 @@ for name, texts in FORMATS.items():
 RULES = [
     "before can't be combined with cursor or after",
     "must be closer to 0: ",
-    "must be given in ",
     "rows of the opportunity's products exactly once",
     "must name rows of products, of which the opportunity has none",
     "can only be given when the status is",
@@ -29,6 +28,7 @@ RULES = [
     "must be another contact than referrer_contact_id",
     "must be false where is_won_stage is true",
     "must name a pipeline that has a stage",
+    "names no kind of record",
     "must name a stage of the pipeline given in pipeline_id",
     "stages exactly once",
 ]

@@ -29,8 +29,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Add a product to an opportunity",
                 "Behind the others. `unit_price` and `deposit_percent` are the product's unless \
-                 they are given; where the product's price is in another currency than the \
-                 opportunity, `unit_price` must be. Setting `payment_status` needs \
+                 they are given, and nothing is converted: give `unit_price` where the product's \
+                 price is in another currency than the opportunity. Setting `payment_status` needs \
                  `invoices:write` as well. `products_value` of the opportunity follows.",
             )
             .write(|tx, who, [id], input: NewProductLine| {

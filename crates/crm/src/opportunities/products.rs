@@ -63,7 +63,7 @@ crate::record! {
         /// How much of it; 1 by default.
         plain quantity: Quantity = 4,
         /// What one unit costs the customer, in the opportunity's currency; the
-        /// product's price by default, if that is in the same currency.
+        /// number of the product's price by default: nothing is converted.
         plain unit_price: Amount = 12.5,
         /// What is taken off, in percent; nothing by default.
         plain discount_percent: Percent = 0,
@@ -187,7 +187,7 @@ pub fn add_product(
         .map(|product_id| record::share::<Product>(tx, who, product_id))
         .transpose()?;
     if let Some(product) = &product {
-        take_defaults(&mut fields, product, &opportunity)?;
+        take_defaults(&mut fields, product);
     }
     fields.quantity.get_or_insert(Quantity::ONE);
     fields.discount_percent.get_or_insert(Percent::NONE);
@@ -208,26 +208,11 @@ pub fn add_product(
 }
 
 /// What the product says of a new line, where the line does not say it.
-fn take_defaults(
-    fields: &mut OpportunityProductFields,
-    product: &Product,
-    opportunity: &Opportunity,
-) -> Result<()> {
-    if fields.unit_price.is_none() && product.currency != opportunity.currency {
-        return Err(Error::invalid(
-            "unit_price",
-            format!(
-                "must be given in {}, the opportunity's currency: the product's price is in {}",
-                opportunity.currency.code(),
-                product.currency.code()
-            ),
-        ));
-    }
+fn take_defaults(fields: &mut OpportunityProductFields, product: &Product) {
     fields.unit_price.get_or_insert(product.price);
     if let (Patch::Keep, Some(percent)) = (&fields.deposit_percent, product.deposit_percent) {
         fields.deposit_percent = Patch::Set(percent);
     }
-    Ok(())
 }
 
 fn next_place(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<i64> {

@@ -159,10 +159,11 @@ on_both_engines! {
         assert_eq!(value_of(tx, desk, id)?, number("922337203685477"));
     }
 
-    fn a_price_in_another_currency_is_never_taken_for_one_in_this(tx, desk) {
+    fn a_price_is_the_products_number_unless_another_is_given(tx, desk) {
         let abroad = product(tx, desk, json!({ "name": "Gear", "price": 100, "currency": "USD" }))?.id;
         let id = desk.opportunity(tx, "Engine")?.id;
-        assert_eq!(attempt(tx, |tx| add(tx, desk, id, json!({ "product_id": abroad }))), "invalid: unit_price");
+        let line = json_of(&add(tx, desk, id, json!({ "product_id": abroad }))?);
+        assert_eq!((&line["unit_price"], &line["value"]), (&json!(100), &json!(100)));
         let line = json_of(&add(tx, desk, id, json!({ "product_id": abroad, "unit_price": 150 }))?);
         assert_eq!((&line["value"], &line["crm_products"]["currency"]), (&json!(150), &json!("USD")));
     }
