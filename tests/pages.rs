@@ -37,14 +37,20 @@ fn document(server: &Server) -> Value {
 
 /// What OpenAPI says of an operation, by its method and its path.
 fn described<'a>(document: &'a Value, method: &str, path: &str) -> &'a Value {
-    let path: Vec<_> = path
-        .split('/')
-        .map(|segment| match segment.strip_prefix(':') {
-            Some(name) => format!("{{{name}}}"),
-            None => segment.to_owned(),
-        })
-        .collect();
-    &document["paths"][path.join("/")][method.to_ascii_lowercase()]
+    // What an id is called may be another there: two paths that differ in nothing
+    // else are one.
+    let shape = |path: &str| -> Vec<String> {
+        let shape = path
+            .split('/')
+            .map(|segment| match segment.strip_prefix([':', '{']) {
+                Some(_) => "{}".to_owned(),
+                None => segment.to_owned(),
+            });
+        shape.collect()
+    };
+    let paths = document["paths"].as_object().expect("paths");
+    let found = paths.iter().find(|(key, _)| shape(key) == shape(path));
+    &found.expect(path).1[method.to_ascii_lowercase()]
 }
 
 /// What a part of a document is, wherever that is written.
@@ -62,7 +68,7 @@ fn taken(document: &Value, operation: &Value) -> HashSet<String> {
         .iter()
         .map(|parameter| resolved(document, parameter));
     let named = parameters
-        .filter(|parameter| parameter["in"] != "header")
+        .filter(|parameter| parameter["in"] != "header" && parameter["in"] != "path")
         .filter_map(|parameter| parameter["name"].as_str());
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
     let fields = resolved(document, body)["properties"].as_object();
@@ -117,7 +123,8 @@ on_both_engines! {
                 assert_eq!(operation["operationId"], endpoint["tool_name"]);
                 assert_eq!(operation["security"][0]["key"], endpoint["scopes"]);
                 let params = endpoint["params"].as_array().expect("parameters");
-                let names = params.iter().map(|param| param["name"].as_str().expect("a name").to_owned());
+                let sent = params.iter().filter(|param| param["in"] != "path");
+                let names = sent.map(|param| param["name"].as_str().expect("a name").to_owned());
                 assert_eq!(taken(&document, operation), names.collect(), "{}", text("path"));
                 seen += 1;
             }

@@ -203,12 +203,12 @@ on_both_engines! {
         assert_eq!(value_of(&client, &id), number("52.4738"));
     }
 
-    fn a_price_in_another_currency_has_to_be_given_in_the_opportunitys(server: &Server) {
+    fn a_price_in_another_currency_is_taken_as_its_number_unless_one_is_given(server: &Server) {
         let client = server.client();
         let gear = create(&client, "/products", json!({"name": "Gear", "price": 5, "currency": "USD"}));
         let id = opportunity(&client);
-        let refused = client.post(&lines(&id), json!({"product_id": gear}));
-        assert_error(&refused, 400, "VALIDATION_ERROR", &["unit_price", "AUD", "USD"]);
+        let row = client.post(&lines(&id), json!({"product_id": gear})).expect(201).data();
+        assert_eq!((&row["unit_price"], &row["crm_products"]["currency"]), (&json!(5), &json!("USD")));
         let row = client.post(&lines(&id), json!({"product_id": gear, "unit_price": 7.5})).expect(201).data();
         assert_eq!((&row["unit_price"], &row["crm_products"]["price"]), (&json!(7.5), &json!(5)));
     }
