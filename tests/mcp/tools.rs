@@ -74,6 +74,9 @@ on_both_engines! {
             ("add_opportunity_contact", [false, false, true]),
             ("update_contact", [false, true, true]),
             ("move_opportunity", [false, true, true]),
+            ("complete_task", [false, true, true]),
+            ("convert_referral", [false, true, true]),
+            ("reorder_opportunity_products", [false, true, true]),
             ("bulk_delete_contacts", [false, true, true]),
             ("delete_contact", [false, true, true]),
         ] {

@@ -137,7 +137,8 @@ struct Hint {
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let operations = operations::all();
     let mut kinds: Vec<Kind> = Vec::new();
-    for operation in &operations {
+    // What costs nothing tells of the others.
+    for operation in operations.iter().filter(|operation| operation.cost > 0) {
         let resource = operation.resource();
         let place = kinds.iter().position(|kind| kind.resource == resource);
         let place = place.unwrap_or_else(|| {

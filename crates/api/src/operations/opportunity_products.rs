@@ -72,6 +72,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "`product_ids` names every row of the opportunity's products exactly once, by the \
              row's own `id`, in the new order; anything else is refused and changes nothing.",
         )
+        .overwrites()
         .write(|tx, who, [id], input: ReorderProducts| {
             opportunities::reorder_products(tx, who, id, &input).map(Whole)
         }),

@@ -75,6 +75,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  opportunity where one is given. A referral that is converted already stays so \
                  since when it was.",
             )
+            .overwrites()
             .write(|tx, who, [id], input: Conversion| {
                 referrals::convert(tx, who, id, input).map(One)
             }),

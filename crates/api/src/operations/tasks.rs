@@ -55,6 +55,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "Sets the status and `completed_at`. A task that is completed already stays as \
                  it is.",
             )
+            .overwrites()
             .write(|tx, who, [id], _: Nothing| tasks::complete(tx, who, id).map(One)),
     ]
 }

@@ -398,7 +398,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the contract says becomes of status and close date, and nothing else.
+/// What becomes of status and close date, and nothing else.
 #[derive(Debug)]
 struct Model {
     status: Status,

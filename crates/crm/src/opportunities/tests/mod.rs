@@ -1,4 +1,4 @@
-//! How opportunities behave, by the words of the contract.
+//! How opportunities behave.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
