@@ -17,7 +17,6 @@ use crate::metadata::Metadata;
 use crate::opportunities;
 use crate::paging::{Page, PageRequest};
 use crate::phone::{self, Phone, Reading, Region, any_number};
-use crate::product_costs;
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
@@ -235,12 +234,10 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: CompanyUpdate) -> 
     Ok(company)
 }
 
-/// Deletes a company; its opportunities and contacts stay, and so do what it has
-/// supplied and what names it.
+/// Deletes a company; its opportunities and contacts stay, and what names it.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, automations: &Automations) -> Result<()> {
     record::lock::<Company>(tx, who, id)?;
     opportunities::unlink_company(tx, who, id, automations)?;
-    product_costs::forget_supplier(tx, who, id)?;
     mentions::clear(tx, who, mentions::OF_COMPANY, id)?;
     search::remove::<Company>(tx, who, id)?;
     record::delete::<Company>(tx, who, id)

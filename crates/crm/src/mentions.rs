@@ -1,12 +1,12 @@
-//! Tasks, activities and referrals name the records that they are about, and
-//! outlast them: whoever deletes a record takes its name off first.
+//! Tasks, activities and referrals name the records that they are about, costs
+//! their suppliers, and outlast them: whoever deletes a record takes its name off first.
 //!
 //! Whoever names a record holds it until the end of the transaction, so it is
 //! either named in time to be taken off or not found. Locks are taken in one
 //! order: contacts, companies and users, then opportunities, then what names
 //! them.
 
-use store::Tx;
+use store::{Engine, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -16,7 +16,7 @@ use crate::opportunities::Opportunity;
 use crate::record::{self, Record};
 
 /// A column that names records of one kind, after its table.
-type Column = (&'static str, &'static str);
+pub(crate) type Column = (&'static str, &'static str);
 
 /// What names opportunities.
 pub(crate) const OF_OPPORTUNITY: &[Column] = &[
@@ -33,27 +33,38 @@ pub(crate) const OF_CONTACT: &[Column] = &[
 ];
 
 /// What names companies.
-pub(crate) const OF_COMPANY: &[Column] = &[("tasks", "company_id"), ("activities", "company_id")];
+pub(crate) const OF_COMPANY: &[Column] = &[
+    ("tasks", "company_id"),
+    ("activities", "company_id"),
+    ("product_costs", "supplier_id"),
+    ("opportunity_product_costs", "supplier_id"),
+];
 
 /// What names users.
 pub(crate) const OF_USER: &[Column] = &[("tasks", "assigned_to")];
 
 /// Takes the name of a locked record off whatever names it in these columns.
 pub(crate) fn clear(tx: &mut Tx<'_>, who: &Caller, columns: &[Column], id: Uuid) -> Result<()> {
-    for (table, column) in columns {
-        // In one order, so that two who clear the same rows don't wait for each
-        // other in a circle.
-        let sql = format!(
-            "update {table} set {column} = null, updated_at = $3
-             where workspace_id = $1 and id in (
-                 select id from {table} where workspace_id = $1 and {column} = $2
-                 order by id{}
-             )",
-            tx.engine().for_update()
-        );
-        tx.enqueue(&sql, store::params![who.workspace_id, id, who.now])?;
+    for column in columns {
+        tx.enqueue(
+            &clear_sql(tx.engine(), *column),
+            store::params![who.workspace_id, id, who.now],
+        )?;
     }
     Ok(())
+}
+
+/// The statement that takes the record `$2` off a column: in one order, so that
+/// two who clear the same rows don't wait for each other in a circle.
+pub(crate) fn clear_sql(engine: Engine, (table, column): Column) -> String {
+    format!(
+        "update {table} set {column} = null, updated_at = $3
+         where workspace_id = $1 and id in (
+             select id from {table} where workspace_id = $1 and {column} = $2
+             order by id{}
+         )",
+        engine.for_update()
+    )
 }
 
 /// Makes sure that the record that is about to be named is there, and stays.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::companies::Company;
 use crate::error::Result;
+use crate::mentions;
 use crate::money::{Amount, Quantity};
 use crate::paging::{Page, PageRequest};
 use crate::products::Product;
@@ -67,7 +68,7 @@ pub fn create(
 ) -> Result<ProductCost> {
     let New(mut fields) = input;
     record::share::<Product>(tx, who, product_id)?;
-    share_supplier(tx, who, fields.supplier_id.value())?;
+    mentions::hold::<Company>(tx, who, &fields.supplier_id)?;
     fields.quantity.get_or_insert(Quantity::ONE);
     let mut columns = fields.columns();
     columns.push(Column {
@@ -86,7 +87,7 @@ pub fn update(
     fields: ProductCostFields,
 ) -> Result<ProductCost> {
     record::check::<Product>(tx, who, product_id)?;
-    share_supplier(tx, who, fields.supplier_id.value())?;
+    mentions::hold::<Company>(tx, who, &fields.supplier_id)?;
     let mut cost = lock(tx, who, product_id, id)?;
     let changes = fields.apply(&mut cost);
     if !changes.is_empty() {
@@ -110,38 +111,6 @@ fn lock(tx: &Tx<'_>, who: &Caller, product_id: Uuid, id: Uuid) -> Result<Product
         true => Ok(cost),
         false => Err(record::not_found::<ProductCost>(id)),
     }
-}
-
-/// Makes sure that the supplier exists and stays until the end of the
-/// transaction. Before the costs are locked, as whoever deletes a company does.
-pub(crate) fn share_supplier(tx: &Tx<'_>, who: &Caller, supplier_id: Option<&Uuid>) -> Result<()> {
-    supplier_id
-        .map(|id| record::share::<Company>(tx, who, *id))
-        .transpose()
-        .map(drop)
-}
-
-/// Takes a company off the costs that name it as their supplier: what was paid
-/// stays, to whom is no longer known.
-pub(crate) fn forget_supplier(tx: &mut Tx<'_>, who: &Caller, company_id: Uuid) -> Result<()> {
-    for table in COSTS {
-        tx.execute(
-            &forget_sql(table),
-            &store::params![who.workspace_id, company_id, who.now],
-        )?;
-    }
-    Ok(())
-}
-
-/// The tables of costs, whose rows may name a supplier.
-pub(crate) const COSTS: [&str; 2] = ["product_costs", "opportunity_product_costs"];
-
-/// The statement that takes a company off the costs of a table.
-pub(crate) fn forget_sql(table: &str) -> String {
-    format!(
-        "update {table} set supplier_id = null, updated_at = $3
-         where workspace_id = $1 and supplier_id = $2"
-    )
 }
 
 #[cfg(test)]

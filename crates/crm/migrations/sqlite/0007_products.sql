@@ -83,7 +83,7 @@ create table product_costs (
 ) strict;
 
 create index product_costs_by_product on product_costs (workspace_id, product_id, id);
-create index product_costs_by_supplier on product_costs (workspace_id, supplier_id)
+create index product_costs_by_supplier on product_costs (workspace_id, supplier_id, id)
     where supplier_id is not null;
 
 create table opportunity_products (
@@ -132,7 +132,7 @@ create table opportunity_product_costs (
 
 create index opportunity_product_costs_by_line on opportunity_product_costs
     (workspace_id, opportunity_id, opportunity_product_id, id);
-create index opportunity_product_costs_by_supplier on opportunity_product_costs (workspace_id, supplier_id)
+create index opportunity_product_costs_by_supplier on opportunity_product_costs (workspace_id, supplier_id, id)
     where supplier_id is not null;
 
 -- What an opportunity's products come to, beside their value: how many lines

@@ -5,11 +5,12 @@ use store::{Db, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
+use crate::companies::Company;
 use crate::error::Result;
 use crate::events::Automations;
+use crate::mentions;
 use crate::money::{Amount, Currency, Percent, Quantity, Worth};
 use crate::paging::{Page, PageRequest};
-use crate::product_costs::share_supplier;
 use crate::record::{self, Column, New, Writable};
 use crate::sql::Condition;
 use crate::text::Text;
@@ -89,9 +90,9 @@ pub fn add_cost(
     input: New<OpportunityProductCostFields>,
 ) -> Result<OpportunityProductCost> {
     let New(mut fields) = input;
+    mentions::hold::<Company>(tx, who, &fields.supplier_id)?;
     let mut opportunity = lock(tx, who, id)?;
     products::find(tx, who, id, line_id)?;
-    share_supplier(tx, who, fields.supplier_id.value())?;
     fields.currency.get_or_insert(opportunity.currency);
     let quantity = *fields.quantity.get_or_insert(Quantity::ONE);
     let total = total(quantity, fields.unit_cost.unwrap_or_default())?;
@@ -123,9 +124,9 @@ pub fn update_cost(
     cost_id: Uuid,
     fields: OpportunityProductCostFields,
 ) -> Result<OpportunityProductCost> {
+    mentions::hold::<Company>(tx, who, &fields.supplier_id)?;
     let mut opportunity = lock(tx, who, id)?;
     let mut cost = find(tx, who, id, cost_id)?;
-    share_supplier(tx, who, fields.supplier_id.value())?;
     let changes = fields.apply(&mut cost);
     if changes.is_empty() {
         return Ok(cost);

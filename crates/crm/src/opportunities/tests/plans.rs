@@ -6,6 +6,7 @@ use store::{Engine, Value};
 
 use super::super::*;
 use crate::caller::Ids;
+use crate::mentions;
 use crate::pipelines;
 use crate::rank::Rank;
 use crate::testing::plans::{insert, plan};
@@ -450,9 +451,10 @@ on_both_engines! {
                 &["opportunity_products_by_product (workspace_id=? AND product_id=?)"],
                 &["opportunity_products_by_product"],
             ])?;
-            for table in crate::product_costs::COSTS {
+            for (table, column) in [("product_costs", "supplier_id"), ("opportunity_product_costs", "supplier_id")] {
+                assert!(mentions::OF_COMPANY.contains(&(table, column)));
                 let params = store::params![desk.who.workspace_id, some[0], desk.who.now];
-                let plan = plan(db, &crate::product_costs::forget_sql(table), &params)?;
+                let plan = plan(db, &mentions::clear_sql(db.engine(), (table, column)), &params)?;
                 let index = format!("{table}_by_supplier");
                 assert!(plan.contains(&index), "not through {index}:\n{plan}");
             }
