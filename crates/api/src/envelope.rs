@@ -129,12 +129,23 @@ struct Pagination {
     prev_cursor: Option<Uuid>,
 }
 
-fn enclose<T: Serialize>(data: T, pagination: Option<Pagination>, meta: &Meta) -> Body {
-    Some(serde_json::to_vec(&Envelope {
+/// The room that a record is given in a body at first, in bytes: a body that
+/// outgrows its room is copied to a larger one.
+const ROOM: usize = 1280;
+
+fn enclose<T: Serialize>(
+    records: usize,
+    data: T,
+    pagination: Option<Pagination>,
+    meta: &Meta,
+) -> Body {
+    let envelope = Envelope {
         data,
         pagination,
         meta,
-    }))
+    };
+    let mut body = Vec::with_capacity(ROOM * records.max(1));
+    Some(serde_json::to_writer(&mut body, &envelope).map(|()| body))
 }
 
 /// The schema of what an envelope says beside its data.
@@ -175,7 +186,7 @@ macro_rules! one_record {
             const STATUS: StatusCode = $status;
 
             fn body(&self, meta: &Meta) -> Body {
-                enclose(&self.0, None, meta)
+                enclose(1, &self.0, None, meta)
             }
 
             fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -199,7 +210,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Page<T> {
             next_cursor: self.next_cursor,
             prev_cursor: self.prev_cursor,
         };
-        enclose(&self.items, Some(pagination), meta)
+        enclose(self.items.len(), &self.items, Some(pagination), meta)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -218,7 +229,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Whole<T> {
             next_cursor: None,
             prev_cursor: None,
         };
-        enclose(&self.0, Some(pagination), meta)
+        enclose(self.0.len(), &self.0, Some(pagination), meta)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -312,7 +323,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
             created_count: self.done.len(),
             error_count: self.failed.len(),
         };
-        enclose(data, None, meta)
+        enclose(self.done.len(), data, None, meta)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -389,7 +400,7 @@ macro_rules! by_id {
                     $counted: self.0.done.len(),
                     failed,
                 };
-                enclose(data, None, meta)
+                enclose(1, data, None, meta)
             }
 
             fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {

@@ -245,9 +245,10 @@ impl store::FromColumn for Tags {
     const EXPECTS: &'static str = "a list of tags";
 
     fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
-        serde_json::from_value(Value::from_cell(cell)?)
-            .map(Self)
-            .ok()
+        let (store::Cell::Json(text) | store::Cell::Text(text)) = cell else {
+            return None;
+        };
+        serde_json::from_str(text).map(Self).ok()
     }
 }
 

@@ -14,6 +14,10 @@ use commands::Command;
 use config::Configuration;
 use traces::Traces;
 
+/// Records are read and written in many small pieces.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted sales pipeline server.
 ///
 /// Every option can also be given as the environment variable that its help

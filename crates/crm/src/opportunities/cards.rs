@@ -197,10 +197,11 @@ const INDEX: &str = "(select count(*) from cards above
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
                      and n.length = 3 and n.prefix >= substr(c.run, 1, 2)
                      and n.prefix < substr(c.run, 1, 3))
-                + (select coalesce(sum(n.cards), 0) from card_counts n
+                + case when length(c.run) < 4 then 0 else
+                  (select coalesce(sum(n.cards), 0) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
                      and n.length = 4 and n.prefix >= substr(c.run, 1, 3)
-                     and n.prefix < substr(c.run, 1, 4))";
+                     and n.prefix < c.run) end";
 
 /// The pipeline and the stage of a card, as [`place_of`] reads them.
 const PLACE: &str = "p.id, p.name, s.id, s.name, s.color, s.position,
