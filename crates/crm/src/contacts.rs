@@ -1,5 +1,7 @@
 //! Contacts: the people that one sells to.
 
+use std::collections::HashMap;
+
 use store::{Db, Tx};
 use uuid::Uuid;
 
@@ -10,6 +12,7 @@ use crate::companies::Company;
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
+use crate::exports::{Beside, Exported};
 use crate::links::{Linked, Links};
 use crate::mentions;
 use crate::metadata::Metadata;
@@ -20,6 +23,7 @@ use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::referrals;
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
+use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
 use crate::time::{Date, Moment, Timestamp};
 
@@ -131,8 +135,8 @@ crate::input! {
 }
 
 crate::input! {
-    /// A page of contacts.
-    pub struct ListContacts {
+    /// Which contacts are listed.
+    pub struct ContactFilter {
         /// Those found by this part of their name, e-mail address or phone number.
         optional search: Query = "lovelace",
         /// Those with this e-mail address, in any case.
@@ -147,6 +151,13 @@ crate::input! {
         optional created_after: Moment,
         /// Those created before this instant; a date means its start in UTC.
         optional created_before: Moment,
+    }
+}
+
+crate::input! {
+    /// A page of contacts.
+    pub struct ListContacts {
+        flatten filter: ContactFilter,
         flatten page: PageRequest,
     }
 }
@@ -162,24 +173,29 @@ crate::input! {
 
 /// A page of the contacts, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Contact>> {
+    record::page(db, listed(db, who, &input.filter)?, input.page)
+}
+
+/// The condition of the contacts that `filter` lets through.
+pub(crate) fn listed(db: &Db<'_>, who: &Caller, filter: &ContactFilter) -> Result<Condition> {
     let mut condition = record::all(who);
     condition
-        .and_if("lower(t.email) = lower(?)", input.email.clone())
-        .and_if("t.source = ?", input.source.clone())
+        .and_if("lower(t.email) = lower(?)", filter.email.clone())
+        .and_if("t.source = ?", filter.source.clone())
         .and_if(
             "t.id in (select e.contact_id from employments e
                       where e.workspace_id = $1 and e.company_id = ?)",
-            input.company_id,
+            filter.company_id,
         )
         .and_if(
             "t.created_at >= ?",
-            input.created_after.map(|moment| moment.0),
+            filter.created_after.map(|moment| moment.0),
         )
         .and_if(
             "t.created_at < ?",
-            input.created_before.map(|moment| moment.0),
+            filter.created_before.map(|moment| moment.0),
         );
-    if let Some(phone) = &input.phone {
+    if let Some(phone) = &filter.phone {
         let region = who.region(db)?;
         // A text that is no number can still be what an old record holds.
         let number = any_number(phone, region).unwrap_or_else(|_| phone.to_string());
@@ -188,10 +204,53 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Cont
             [number.clone().into(), number.into()],
         );
     }
-    if let Some(query) = &input.search {
+    if let Some(query) = &filter.search {
         search::narrow::<Contact>(db, who, &mut condition, query)?;
     }
-    record::page(db, condition, input.page)
+    Ok(condition)
+}
+
+impl Exported for Contact {
+    const NAME: &'static str = "contacts";
+    const SCOPE: &'static str = "contacts:read";
+    const BESIDE: &'static [Beside] = &[Beside {
+        after: "job_title",
+        heading: "employers",
+    }];
+    type Filter = ContactFilter;
+
+    fn page(
+        db: &Db<'_>,
+        who: &Caller,
+        filter: &ContactFilter,
+        request: PageRequest,
+    ) -> Result<Page<Self>> {
+        record::page(db, listed(db, who, filter)?, request)
+    }
+
+    fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
+        let ids: Vec<_> = records.iter().map(|contact| contact.id).collect();
+        let mut names: HashMap<Uuid, Vec<String>> = HashMap::new();
+        db.each(
+            &format!(
+                "select e.contact_id, c.name from employments e
+                 join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
+                 where e.workspace_id = $1 and e.contact_id {}
+                 order by e.contact_id, c.id",
+                db.engine().any(2)
+            ),
+            &store::params![who.workspace_id, ids],
+            |row| {
+                names.entry(row.get(0)?).or_default().push(row.get(1)?);
+                Ok(())
+            },
+        )?;
+        let of = |contact: &Self| names.get(&contact.id).map(|names| names.join("; "));
+        Ok(records
+            .iter()
+            .map(|contact| vec![of(contact).unwrap_or_default()])
+            .collect())
+    }
 }
 
 /// The contacts found by `input`, best match first.

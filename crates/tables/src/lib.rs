@@ -5,18 +5,15 @@
 //! ```
 //! use tables::{Cell, Table};
 //!
-//! let mut table = Table::csv(&["name", "value"])?;
-//! table.row(&[Cell::Text("Difference engine".into()), Cell::Number("17470".into())])?;
+//! let mut table = Table::csv(&["name", "value"]);
+//! table.row(&[Cell::Text("Difference engine".into()), Cell::Number("17470".into())]);
 //! assert_eq!(table.take(), b"name,value\r\nDifference engine,17470\r\n");
-//! assert_eq!(table.finish()?, b"");
-//! # Ok::<(), std::io::Error>(())
+//! assert_eq!(table.finish(), b"");
 //! ```
 
 mod buffer;
 mod csv_table;
 mod xlsx;
-
-use std::io;
 
 use jiff::tz::TimeZone;
 
@@ -50,6 +47,9 @@ pub enum Table {
     Xlsx(Box<Workbook>),
 }
 
+/// Why writing can't fail.
+const IN_MEMORY: &str = "a table is written to memory, and no part of it gets too large";
+
 impl Table {
     /// A table by RFC 4180, in UTF-8: a line with the headings, and one for each
     /// row.
@@ -57,11 +57,8 @@ impl Table {
     /// A [`Cell::Text`] that a spreadsheet would take for a formula, because it
     /// begins with `=`, `+`, `-`, `@`, a tab or a carriage return, gets an apostrophe
     /// before it. Instants are in UTC.
-    ///
-    /// # Errors
-    /// None that a table in memory has.
-    pub fn csv(headings: &[&str]) -> io::Result<Self> {
-        CsvTable::new(headings).map(Self::Csv)
+    pub fn csv(headings: &[&str]) -> Self {
+        Self::Csv(CsvTable::new(headings).expect(IN_MEMORY))
     }
 
     /// A workbook of Office Open XML with a sheet called `name`, and further ones
@@ -70,49 +67,38 @@ impl Table {
     /// No text is ever a formula. Instants are shown as clocks in `zone` show them,
     /// since a spreadsheet knows of no zones. A text longer than a cell can hold is
     /// cut, and ends with `…`; a day before March 1900 is a text.
-    ///
-    /// # Errors
-    /// None that a table in memory has.
-    pub fn xlsx(name: &str, headings: &[&str], zone: TimeZone) -> io::Result<Self> {
-        Workbook::new(name, headings, zone).map(|book| Self::Xlsx(Box::new(book)))
+    pub fn xlsx(name: &str, headings: &[&str], zone: TimeZone) -> Self {
+        let book = Workbook::new(name, headings, zone).expect(IN_MEMORY);
+        Self::Xlsx(Box::new(book))
     }
 
     /// Adds a row, with a cell for each heading.
     ///
-    /// # Errors
-    /// The row has another number of cells.
-    pub fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
+    /// # Panics
+    /// If there are more or fewer: they would stand below wrong headings.
+    pub fn row(&mut self, cells: &[Cell]) {
         match self {
             Self::Csv(table) => table.row(cells),
             Self::Xlsx(book) => book.row(cells),
         }
+        .expect(IN_MEMORY);
     }
 
     /// What has been written and not been taken yet, as far as it can be told.
     pub fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Csv(table) => table.take(),
-            Self::Xlsx(book) => book.take(),
+            Self::Xlsx(book) => Ok(book.take()),
         }
+        .expect(IN_MEMORY)
     }
 
     /// Ends the table: the rest of it.
-    ///
-    /// # Errors
-    /// None that a table in memory has.
-    pub fn finish(self) -> io::Result<Vec<u8>> {
+    pub fn finish(self) -> Vec<u8> {
         match self {
-            Self::Csv(table) => table.finish(),
+            Self::Csv(mut table) => table.take(),
             Self::Xlsx(book) => book.finish(),
         }
+        .expect(IN_MEMORY)
     }
-}
-
-/// A row must fit the headings, or its cells stand below wrong ones.
-fn check_width(cells: usize, columns: usize) -> io::Result<()> {
-    if cells == columns {
-        return Ok(());
-    }
-    let message = format!("a row of {cells} cells in a table of {columns} columns");
-    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }

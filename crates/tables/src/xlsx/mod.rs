@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
 
 use crate::buffer::Buffer;
-use crate::{Cell, check_width};
+use crate::Cell;
 use text::{cut, escape};
 
 /// How many rows a sheet has at most.
@@ -93,7 +93,7 @@ impl Workbook {
     }
 
     pub(crate) fn row(&mut self, cells: &[Cell]) -> io::Result<()> {
-        check_width(cells.len(), self.letters.len())?;
+        assert_eq!(cells.len(), self.letters.len(), "a cell for each heading");
         if self.rows == self.full || self.bytes > BYTES {
             self.write(SHEET_END)?;
             self.begin_sheet()?;
