@@ -32,7 +32,8 @@ struct Endpoint {
     params: Vec<Parameter>,
     summary: &'static str,
     description: &'static str,
-    tool_name: &'static str,
+    /// Null for what is no tool.
+    tool_name: Option<&'static str>,
     doc_url: String,
 }
 
@@ -108,7 +109,7 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         params: ids.chain(fields).collect(),
         summary: operation.summary,
         description: operation.description,
-        tool_name: operation.tool,
+        tool_name: operation.is_tool().then_some(operation.tool),
         doc_url: format!("{public_url}{}", reference::path(operation)),
     }
 }

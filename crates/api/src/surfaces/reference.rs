@@ -27,10 +27,15 @@ pub(crate) fn render(operation: &Operation, public_url: &str) -> String {
         operation.method, PREFIXES[0], operation.path
     );
     let _ = writeln!(page, "{}\n", operation.description);
-    let _ = writeln!(page, "- Scopes: {}", code_list(operation.scopes));
-    let _ = writeln!(page, "- Tool: `{}`", operation.tool);
+    let _ = writeln!(page, "- Scopes: {}", operation.needs());
+    if operation.is_tool() {
+        let _ = writeln!(page, "- Tool: `{}`", operation.tool);
+    }
     let _ = writeln!(page, "- Cost in credits: {}", operation.cost);
     let _ = writeln!(page, "- Answers: {}", operation.status);
+    if !operation.files.is_empty() {
+        let _ = writeln!(page, "- As a file: {}", code_list(operation.files));
+    }
     let aliases = operation.paths().split_off(1);
     if !aliases.is_empty() {
         let _ = writeln!(page, "- Also at: {}", code_list(&aliases));

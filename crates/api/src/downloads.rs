@@ -1,0 +1,66 @@
+//! Answers of any length: a file that is read while it is sent.
+//!
+//! The beginning is read before the answer starts, so that what is wrong is an error
+//! like any other. What goes wrong later ends the connection before the answer is
+//! complete, which a client can't take for the end of the file. What follows is read
+//! when the client has taken what came before: nothing is held for one who is slow,
+//! and nothing more is done for one who has gone.
+
+use axum::body::Bytes;
+use crm::exports::{ExportRequest, Format, Progress};
+use crm::{Caller, Error};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use store::Store;
+
+/// What an export can be answered as, by the `format` that is asked for.
+pub(crate) const MEDIA_TYPES: &[&str] = &[
+    "text/csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+];
+
+/// A file that is yet to be sent.
+pub(crate) struct Download {
+    /// What it is called.
+    pub(crate) name: String,
+    /// What it is, with the encoding of a text.
+    pub(crate) media_type: &'static str,
+    /// Its bytes.
+    pub(crate) body: BoxStream<'static, Result<Bytes, Error>>,
+}
+
+/// An export as a file, of which the beginning has been read.
+pub(crate) async fn export(
+    store: Store,
+    who: Caller,
+    request: ExportRequest,
+) -> crm::Result<Download> {
+    let ExportRequest { export, format, .. } = request;
+    let request_id = who.request_id.clone().unwrap_or_default();
+    let begin = move |db: &store::Db<'_>| {
+        let name = export.file_name(db, &who, format)?;
+        let (bytes, rest) = Progress::begin(db, &who, export, format)?.step(db)?;
+        Ok::<_, Error>((name, bytes, rest))
+    };
+    let (name, first, rest) = store.scan(begin).await?;
+    let rest = stream::try_unfold(rest, move |rest| {
+        let store = store.clone();
+        async move {
+            match rest {
+                Some(progress) => store.scan(move |db| progress.step(db)).await.map(Some),
+                None => Ok(None),
+            }
+        }
+    });
+    let rest = rest.inspect_err(move |error| {
+        tracing::error!(request_id, %error, "an export broke off");
+    });
+    let first = stream::once(async { Ok(first) });
+    Ok(Download {
+        name,
+        media_type: match format {
+            Format::Csv => "text/csv; charset=utf-8; header=present",
+            Format::Xlsx => MEDIA_TYPES[1],
+        },
+        body: first.chain(rest).map_ok(Bytes::from).boxed(),
+    })
+}
