@@ -38,23 +38,24 @@ pub(crate) async fn export(
     let request_id = who.request_id.clone().unwrap_or_default();
     let begin = move |db: &store::Db<'_>| {
         let name = export.file_name(db, &who, format)?;
-        let (bytes, rest) = Progress::begin(db, &who, export, format)?.step(db)?;
-        Ok::<_, Error>((name, bytes, rest))
+        let first = Progress::begin(db, &who, export, format)?.step(db)?;
+        Ok::<_, Error>((name, first))
     };
-    let (name, first, rest) = store.scan(begin).await?;
-    let rest = stream::try_unfold(rest, move |rest| {
+    let (name, first) = store.scan(begin).await?;
+    let rest = stream::try_unfold(first.rest, move |rest| {
         let store = store.clone();
         async move {
-            match rest {
-                Some(progress) => store.scan(move |db| progress.step(db)).await.map(Some),
-                None => Ok(None),
-            }
+            let Some(progress) = rest else {
+                return Ok(None);
+            };
+            let step = store.scan(move |db| progress.step(db)).await?;
+            Ok(Some((step.bytes, step.rest)))
         }
     });
     let rest = rest.inspect_err(move |error| {
         tracing::error!(request_id, %error, "an export broke off");
     });
-    let first = stream::once(async { Ok(first) });
+    let first = stream::once(async { Ok(first.bytes) });
     Ok(Download {
         name,
         media_type: match format {

@@ -335,13 +335,16 @@ impl Operation {
     /// What a domain error says on the wire, with what the operation would take
     /// as the hint.
     pub(crate) fn explain(&self, error: &Error) -> ApiError {
-        let mut said = ApiError::of(error);
-        if matches!(error, Error::Input(_)) && !self.fields.is_empty() {
-            let kind = match (self.reads_query(), self.is_write()) {
-                (true, _) => "Query parameters",
-                (false, true) => "Writable fields",
-                (false, false) => "Fields of the body",
-            };
+        let Error::Input(problems) = error else {
+            return ApiError::of(error);
+        };
+        let (kind, place) = match (self.reads_query(), self.is_write()) {
+            (true, _) => ("Query parameters", "in the query string"),
+            (false, true) => ("Writable fields", "in the request body"),
+            (false, false) => ("Fields of the body", "in the request body"),
+        };
+        let mut said = ApiError::input(problems, place);
+        if !self.fields.is_empty() {
             let names: Vec<_> = self.fields.iter().map(|field| field.name).collect();
             said.hint = format!("{kind}: {}", names.join(", "));
         }

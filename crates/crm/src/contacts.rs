@@ -1,7 +1,5 @@
 //! Contacts: the people that one sells to.
 
-use std::collections::HashMap;
-
 use store::{Db, Tx};
 use uuid::Uuid;
 
@@ -12,7 +10,7 @@ use crate::companies::Company;
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
-use crate::exports::{Beside, Exported};
+use crate::exports::{self, Beside, Exported};
 use crate::links::{Linked, Links};
 use crate::mentions;
 use crate::metadata::Metadata;
@@ -229,27 +227,18 @@ impl Exported for Contact {
     }
 
     fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
-        let ids: Vec<_> = records.iter().map(|contact| contact.id).collect();
-        let mut names: HashMap<Uuid, Vec<String>> = HashMap::new();
-        db.each(
-            &format!(
-                "select e.contact_id, c.name from employments e
-                 join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
-                 where e.workspace_id = $1 and e.contact_id {}
-                 order by e.contact_id, c.id",
-                db.engine().any(2)
-            ),
-            &store::params![who.workspace_id, ids],
-            |row| {
-                names.entry(row.get(0)?).or_default().push(row.get(1)?);
-                Ok(())
-            },
+        let ids = records.iter().map(|contact| contact.id).collect();
+        let employers = exports::joined_names(
+            db,
+            who,
+            "select e.contact_id, c.name from employments e
+             join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
+             where e.workspace_id = $1 and e.contact_id",
+            ids,
+            |row| row.get(1),
         )?;
-        let of = |contact: &Self| names.get(&contact.id).map(|names| names.join("; "));
-        Ok(records
-            .iter()
-            .map(|contact| vec![of(contact).unwrap_or_default()])
-            .collect())
+        let of = |contact: &Self| employers.get(&contact.id).cloned().unwrap_or_default();
+        Ok(records.iter().map(|contact| vec![of(contact)]).collect())
     }
 }
 

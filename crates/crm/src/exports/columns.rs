@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tables::Cell;
 
-use super::Exported;
+use super::{AND, Exported};
 use crate::time::{Date, Timestamp};
 
 /// All columns of a kind of record.
@@ -116,7 +116,7 @@ impl Form {
             Value::String(text) => self.of_text(text),
             Value::Array(items) => {
                 let names: Vec<_> = items.into_iter().filter_map(name).collect();
-                text_cell(names.join("; "), Cell::Text)
+                text_cell(names.join(AND), Cell::Text)
             }
             Value::Object(object) if object.is_empty() => Cell::Empty,
             object => Cell::Text(object.to_string()),

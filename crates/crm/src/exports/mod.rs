@@ -13,6 +13,7 @@ mod columns;
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -110,6 +111,35 @@ pub(crate) struct Beside {
     pub(crate) heading: &'static str,
 }
 
+/// What lies between several things in one cell.
+pub(crate) const AND: &str = "; ";
+
+/// The names of what is linked to each of the records with these ids, in one text.
+/// `select` gives the record's id first, and ends with the column that `ids` are
+/// looked for in. The names are in the order of their records, which are `c`.
+pub(crate) fn joined_names(
+    db: &Db<'_>,
+    who: &Caller,
+    select: &str,
+    ids: Vec<Uuid>,
+    name: impl Fn(&store::Row<'_>) -> Result<String, store::Error>,
+) -> Result<HashMap<Uuid, String>> {
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    db.each(
+        &format!("{select} {} order by 1, c.id", db.engine().any(2)),
+        &store::params![who.workspace_id, ids],
+        |row| {
+            let of_record = names.entry(row.get(0)?).or_default();
+            if !of_record.is_empty() {
+                of_record.push_str(AND);
+            }
+            of_record.push_str(&name(row)?);
+            Ok(())
+        },
+    )?;
+    Ok(names)
+}
+
 /// Makes records exportable whose list takes no filter here.
 macro_rules! all_of {
     ($($record:ident, $name:literal, $scope:literal;)*) => { $(
@@ -172,6 +202,20 @@ impl Kind {
             check_filter: Fields::verbatim::<R::Filter>,
             describe_filter: R::Filter::describe,
         }
+    }
+
+    /// The kind with that name, or with that old one.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::all().find(|kind| kind.is_called(name))
+    }
+
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        LISTED.iter().chain(&FURTHER)
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.old_name == Some(name)
     }
 
     /// The export of those that the parameters of its list let through.
@@ -272,30 +316,42 @@ impl Progress {
         })
     }
 
-    /// Reads the next page: the bytes that follow, and the export unless it has
-    /// ended.
+    /// Reads the next page.
     ///
     /// # Errors
     /// The filter makes no sense; the database's.
-    pub fn step(mut self, db: &Db<'_>) -> Result<(Vec<u8>, Option<Self>)> {
+    pub fn step(mut self, db: &Db<'_>) -> Result<Step> {
         let request = PageRequest {
             limit: Limit::OF_EXPORT,
             cursor: self.cursor,
         };
         let (rows, next) = self.export.list.page(db, &self.who, request)?;
         rows.iter().for_each(|row| self.table.row(row));
-        let mut bytes = self.table.take();
-        match next {
-            Some(last) => {
-                self.cursor = Some(Cursor::Older(last));
-                Ok((bytes, Some(self)))
-            }
-            None => {
-                bytes.extend(self.table.finish());
-                Ok((bytes, None))
-            }
-        }
+        let rows = rows.len();
+        let Some(last) = next else {
+            return Ok(Step {
+                rows,
+                bytes: self.table.finish(),
+                rest: None,
+            });
+        };
+        self.cursor = Some(Cursor::Older(last));
+        Ok(Step {
+            rows,
+            bytes: self.table.take(),
+            rest: Some(self),
+        })
     }
+}
+
+/// What a page adds to an export.
+pub struct Step {
+    /// How many records.
+    pub rows: usize,
+    /// The bytes that follow.
+    pub bytes: Vec<u8>,
+    /// The export from there on, unless it has ended.
+    pub rest: Option<Progress>,
 }
 
 /// A kind of record that clients export, as they name it.
@@ -308,8 +364,7 @@ impl FromJson for Listed {
             Some("") => return Ok(None),
             name => name.unwrap_or_default(),
         };
-        let named = |kind: &&Kind| kind.name == name || kind.old_name == Some(name);
-        match LISTED.iter().find(named) {
+        match LISTED.iter().find(|kind| kind.is_called(name)) {
             Some(kind) => Ok(Some(Self(kind))),
             None => Err(Flaw::new(format!(
                 "must be one of {}",
@@ -385,7 +440,14 @@ impl Input for ExportRequest {
             for mut filter in filters {
                 let said = format!("Of {}: {}", kind.name, filter.description);
                 match into[own..].iter_mut().find(|one| one.name == filter.name) {
-                    Some(known) => known.description = format!("{} {said}", known.description),
+                    Some(known) => {
+                        // Where the words are the same, they are said once.
+                        let same = known.description.strip_suffix(&filter.description);
+                        known.description = match same.and_then(|kinds| kinds.strip_suffix(": ")) {
+                            Some(kinds) => format!("{kinds}, {}", &said["Of ".len()..]),
+                            None => format!("{} {said}", known.description),
+                        };
+                    }
                     None => {
                         filter.description = said;
                         // Any one of them may well find nothing.

@@ -9,11 +9,8 @@ use super::{
 use crate::caller::Caller;
 use crate::contacts::full_name;
 use crate::error::Result;
-use crate::exports::{Beside, Exported};
+use crate::exports::{self, Beside, Exported};
 use crate::paging::{Page, PageRequest};
-
-/// What lies between several things in one cell.
-const AND: &str = "; ";
 
 impl Exported for Opportunity {
     const NAME: &'static str = "opportunities";
@@ -31,6 +28,10 @@ impl Exported for Opportunity {
         Beside {
             after: "contact_id",
             heading: "contact_name",
+        },
+        Beside {
+            after: "contact_id",
+            heading: "additional_contacts",
         },
         Beside {
             after: "customer_id",
@@ -67,18 +68,40 @@ impl Exported for Opportunity {
         list(db, who, &input)
     }
 
-    fn beside(_: &Db<'_>, _: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
-        Ok(records.iter_mut().map(Self::names).collect())
+    fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
+        let ids = records.iter().map(|one| one.id).collect();
+        let contacts = exports::joined_names(
+            db,
+            who,
+            "select l.opportunity_id, c.first_name, c.last_name
+             from opportunity_contacts l
+             join contacts c on c.workspace_id = l.workspace_id and c.id = l.contact_id
+             where l.workspace_id = $1 and l.opportunity_id",
+            ids,
+            |row| {
+                let (first, last): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+                Ok(full_name(&first, last.as_deref()))
+            },
+        )?;
+        let of = |one: &Self| contacts.get(&one.id).cloned().unwrap_or_default();
+        Ok(records
+            .iter_mut()
+            .map(|one| {
+                let contacts = of(one);
+                one.names(contacts)
+            })
+            .collect())
     }
 }
 
 impl Opportunity {
-    /// Takes the names out of what was expanded.
-    fn names(&mut self) -> Vec<String> {
+    /// Takes the names out of what was expanded, and adds those of the additional
+    /// contacts.
+    fn names(&mut self, contacts: String) -> Vec<String> {
         let cards = std::mem::take(&mut self.placements);
         let of_cards = |name: fn(&Placement) -> &str| {
             let names: Vec<_> = cards.iter().map(name).collect();
-            names.join(AND)
+            names.join(exports::AND)
         };
         let users = self.assigned_users.take().unwrap_or_default();
         let users: Vec<_> = users.iter().map(|one| &*one.user.full_name).collect();
@@ -89,8 +112,9 @@ impl Opportunity {
             of_cards(|card| &card.pipeline.name),
             of_cards(|card| &card.stage.name),
             contact.map_or_else(String::new, |contact| contact.display_name),
+            contacts,
             company.map_or_else(String::new, |company| company.name.to_string()),
-            users.join(AND),
+            users.join(exports::AND),
             referrer.map_or_else(String::new, |referrer| {
                 full_name(&referrer.first_name, referrer.last_name.as_deref())
             }),
