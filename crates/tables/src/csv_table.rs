@@ -4,8 +4,8 @@ use std::io;
 
 use csv::{Terminator, Writer, WriterBuilder};
 
-use crate::buffer::Buffer;
 use crate::Cell;
+use crate::buffer::Buffer;
 
 /// What makes a spreadsheet take a text for a formula, at its beginning.
 const SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];

@@ -115,9 +115,11 @@ async fn everything(
 ) -> Result<(), Failure> {
     let folder = match output {
         Some(path) if path == Path::new(STANDARD_OUTPUT) => {
-            return Err("all that a workspace has is several files: name a folder by \
+            return Err(
+                "all that a workspace has is several files: name a folder by \
                         --output, or one kind of record by --type"
-                .into());
+                    .into(),
+            );
         }
         Some(path) => path,
         None => {

@@ -14,8 +14,8 @@ use jiff::civil::{Date, DateTime, date};
 use jiff::tz::TimeZone;
 use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
 
-use crate::buffer::Buffer;
 use crate::Cell;
+use crate::buffer::Buffer;
 use text::{cut, escape};
 
 /// How many rows a sheet has at most.
