@@ -3,8 +3,8 @@
 //! The beginning is read before the answer starts, so that what is wrong is an error
 //! like any other. What goes wrong later ends the connection before the answer is
 //! complete, which a client can't take for the end of the file. What follows is read
-//! when the client has taken what came before: nothing is held for one who is slow,
-//! and nothing more is done for one who has gone.
+//! when the client has taken what came before: one who is slow holds a page of records
+//! and nothing of the database, and nothing more is done for one who has gone.
 
 use axum::body::Bytes;
 use crm::exports::{ExportRequest, Format, Progress};
@@ -12,11 +12,11 @@ use crm::{Caller, Error};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use store::Store;
 
+const CSV: &str = "text/csv";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
 /// What an export can be answered as, by the `format` that is asked for.
-pub(crate) const MEDIA_TYPES: &[&str] = &[
-    "text/csv",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-];
+pub(crate) const MEDIA_TYPES: &[&str] = &[CSV, XLSX];
 
 /// A file that is yet to be sent.
 pub(crate) struct Download {
@@ -60,7 +60,7 @@ pub(crate) async fn export(
         name,
         media_type: match format {
             Format::Csv => "text/csv; charset=utf-8; header=present",
-            Format::Xlsx => MEDIA_TYPES[1],
+            Format::Xlsx => XLSX,
         },
         body: first.chain(rest).map_ok(Bytes::from).boxed(),
     })

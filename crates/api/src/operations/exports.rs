@@ -9,7 +9,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/crm/export", "export_records")
             .one_scope_of(exports::LISTED.iter().map(|kind| kind.scope))
             .about(
-                "Export contacts, companies or opportunities",
+                "Export a list as CSV or XLSX",
                 "All that the filters of their list let through, newest first, as a file of any \
                  length: a line of headings and a row for each record, with its fields in the order of \
                  an answer. Beside the ids stand names, and an opportunity has the pipelines and \

@@ -43,14 +43,14 @@ use crate::users::User;
 use columns::Columns;
 
 /// What clients export.
-pub static LISTED: [Kind; 3] = [
+pub static LISTED: &[Kind] = &[
     Kind::of::<Contact>(),
     Kind::of::<Company>(),
     Kind::of::<Opportunity>(),
 ];
 
 /// What belongs to the rest of a workspace.
-pub static FURTHER: [Kind; 10] = [
+pub static FURTHER: &[Kind] = &[
     Kind::of::<Pipeline>(),
     Kind::of::<Stage>(),
     Kind::of::<Product>(),
@@ -211,7 +211,7 @@ impl Kind {
 
     /// All kinds.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        LISTED.iter().chain(&FURTHER)
+        LISTED.iter().chain(FURTHER)
     }
 
     fn is_called(&self, name: &str) -> bool {
@@ -368,7 +368,7 @@ impl FromJson for Listed {
             Some(kind) => Ok(Some(Self(kind))),
             None => Err(Flaw::new(format!(
                 "must be one of {}",
-                LISTED.each_ref().map(|kind| kind.name).join(", ")
+                listed_names().join(", ")
             ))),
         }
     }
@@ -384,8 +384,12 @@ impl JsonSchema for Listed {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": LISTED.each_ref().map(|kind| kind.name) })
+        json_schema!({ "type": "string", "enum": listed_names() })
     }
+}
+
+fn listed_names() -> Vec<&'static str> {
+    LISTED.iter().map(|kind| kind.name).collect()
 }
 
 crate::input! {
@@ -434,7 +438,7 @@ impl Input for ExportRequest {
     fn describe(generator: &mut SchemaGenerator, into: &mut Vec<FieldDescription>) {
         Wanted::describe(generator, into);
         let own = into.len();
-        for kind in &LISTED {
+        for kind in LISTED {
             let mut filters = Vec::new();
             (kind.describe_filter)(generator, &mut filters);
             for mut filter in filters {
