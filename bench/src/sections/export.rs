@@ -27,7 +27,11 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         let (first, length) = server.client().download(&path)?;
         let took = began.elapsed();
         let peak = memory(server.id())?.peak;
-        report.smaller(&format!("memory, export as {format}, of {size}"), peak, MEMORY);
+        report.smaller(
+            &format!("memory, export as {format}, of {size}"),
+            peak,
+            MEMORY,
+        );
         report.fact(
             format!("export as {format}, of {size} opportunities"),
             format!(
