@@ -113,7 +113,11 @@ fn answers(client: &Client, business: &Business) -> Vec<(String, String)> {
     let mut answers = Vec::new();
     for endpoint in endpoints(client) {
         // What has to be asked for something tells nothing of what is kept.
-        if endpoint.method() == "GET" && endpoint.tool() != "describe_resource" {
+        if endpoint.method() == "GET"
+            && endpoint
+                .tool()
+                .is_some_and(|tool| tool != "describe_resource")
+        {
             let path = business.fill(endpoint.path());
             let answer = client.get(&path).expect(200).text;
             answers.push((path, lasting(answer)));

@@ -403,9 +403,9 @@ impl Endpoint {
         self.0["path"].as_str().expect("a path")
     }
 
-    /// What it is called as a tool.
-    pub(crate) fn tool(&self) -> &str {
-        self.0["tool_name"].as_str().expect("a tool")
+    /// What it is called as a tool, if it is one.
+    pub(crate) fn tool(&self) -> Option<&str> {
+        self.0["tool_name"].as_str()
     }
 
     pub(crate) fn is_write(&self) -> bool {

@@ -12,6 +12,7 @@ mod companies;
 mod contacts;
 mod conventions;
 mod durability;
+mod export;
 mod fixtures;
 mod hostile;
 mod idempotency;

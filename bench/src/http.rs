@@ -1,6 +1,7 @@
 //! Single requests, for setting up and for checking; loads are [`crate::wrk`]'s.
 
-use std::time::Duration;
+use std::io::Read as _;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -55,6 +56,27 @@ impl Client {
             return Err(format!("{method} {path} was answered {}: {text}", answer.status()).into());
         }
         Ok(text)
+    }
+
+    /// Takes all that is answered at `path` and keeps none of it. Gives when its
+    /// first byte was there, from now on, and how many bytes it is.
+    pub(crate) fn download(&self, path: &str) -> Result<(Duration, u64), Failure> {
+        let request = ureq::http::Request::builder()
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", &self.authorization)
+            .body(())?;
+        // However long it is.
+        let request = self.agent.configure_request(request).timeout_global(None);
+        let began = Instant::now();
+        let mut answer = self.agent.run(request.build())?;
+        if !answer.status().is_success() {
+            return Err(format!("{path} was answered {}", answer.status()).into());
+        }
+        let mut body = answer.body_mut().as_reader();
+        body.read_exact(&mut [0])?;
+        let first = began.elapsed();
+        let rest = std::io::copy(&mut body, &mut std::io::sink())?;
+        Ok((first, rest + 1))
     }
 
     /// The JSON at `path`.

@@ -86,6 +86,7 @@ fn measure(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
     if bench.options.engines.contains(&Engine::Sqlite) {
         sections::sqlite::run(bench, report)?;
         sections::scale::run(bench, report)?;
+        sections::export::run(bench, report)?;
         sections::start::run(bench, report)?;
     }
     if bench.options.engines.contains(&Engine::Postgres) {

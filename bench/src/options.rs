@@ -59,6 +59,8 @@ pub(crate) enum Part {
     Summary,
     /// Memory under every kind of load
     Memory,
+    /// Memory and time that an export takes
+    Export,
     /// From the start to the first answer
     Start,
     /// Two servers on one PostgreSQL database

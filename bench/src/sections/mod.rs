@@ -1,5 +1,6 @@
 //! What is measured, and what it must come to.
 
+pub(crate) mod export;
 pub(crate) mod postgres;
 pub(crate) mod scale;
 pub(crate) mod sqlite;

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::Authenticator;
 use crate::credits::Meter;
+use crate::downloads::Download;
 use crate::envelope::Meta;
 use crate::error::ApiError;
 use crate::once::Once;
@@ -100,12 +101,39 @@ pub(crate) struct Called<'a> {
 pub(crate) struct Finished {
     /// The status of the answer.
     pub(crate) status: StatusCode,
-    /// The answer in its envelope; none when there is nothing to say.
-    pub(crate) body: Option<Vec<u8>>,
-    /// What the envelope says beside the data; none for an answer that was kept.
+    /// What is answered.
+    pub(crate) body: Content,
+    /// What is said beside the data; none for an answer that was kept.
     pub(crate) meta: Option<Meta>,
     /// Whether it was answered before, so that nothing was done now.
     pub(crate) replayed: bool,
+}
+
+/// What a call is answered with.
+pub(crate) enum Content {
+    /// Nothing: it is done.
+    Nothing,
+    /// The answer in its envelope.
+    Json(Vec<u8>),
+    /// A file.
+    File(Download),
+}
+
+impl Content {
+    /// The answer of a tool, if there is anything to say.
+    pub(crate) fn of_tool(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Nothing => None,
+            Self::Json(body) => Some(body),
+            Self::File(_) => unreachable!("what answers a file is no tool"),
+        }
+    }
+}
+
+impl From<Option<Vec<u8>>> for Content {
+    fn from(body: Option<Vec<u8>>) -> Self {
+        body.map_or(Self::Nothing, Self::Json)
+    }
 }
 
 impl Calls {
@@ -281,8 +309,17 @@ impl Calls {
                     .map_err(|error| ApiError::internal(error.to_string()))?;
                 Ok(Finished {
                     status,
-                    body,
+                    body: body.into(),
                     meta: Some(meta),
+                    replayed: false,
+                })
+            }
+            Done::File(file, unknown) => {
+                let left = self.meter.charge(workspace_id, cost);
+                Ok(Finished {
+                    status: StatusCode::OK,
+                    body: Content::File(file),
+                    meta: Some(Meta::new(left, &[], &unknown)),
                     replayed: false,
                 })
             }
@@ -294,7 +331,7 @@ impl Calls {
                 }
                 Ok(Finished {
                     status,
-                    body: answer.body,
+                    body: answer.body.into(),
                     meta: None,
                     replayed,
                 })

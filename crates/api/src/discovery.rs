@@ -137,8 +137,9 @@ struct Hint {
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let operations = operations::all();
     let mut kinds: Vec<Kind> = Vec::new();
-    // What costs nothing tells of the others.
-    for operation in operations.iter().filter(|operation| operation.cost > 0) {
+    // What costs nothing tells of the others, and what is no tool is no use here.
+    let told = |operation: &&Operation| operation.cost > 0 && operation.is_tool();
+    for operation in operations.iter().filter(told) {
         let resource = operation.resource();
         let place = kinds.iter().position(|kind| kind.resource == resource);
         let place = place.unwrap_or_else(|| {

@@ -9,6 +9,7 @@ mod auth;
 mod calls;
 mod credits;
 mod discovery;
+mod downloads;
 mod envelope;
 mod error;
 mod metrics;

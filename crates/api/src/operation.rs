@@ -18,6 +18,7 @@ use std::pin::Pin;
 
 use axum::http::{Method, StatusCode};
 use crm::error::Problems;
+use crm::exports::ExportRequest;
 use crm::idempotency::Outcome;
 use crm::input::{FieldDescription, Fields, Input, parse_uuid, schema_of};
 use crm::scopes::Scopes;
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use store::{Db, Store, Tx};
 use uuid::Uuid;
 
+use crate::downloads::{self, Download};
 use crate::envelope::{self, Answer, Reply};
 use crate::error::ApiError;
 use crate::once::Once;
@@ -55,6 +57,8 @@ pub struct Operation {
     pub tool: &'static str,
     /// The scopes that a caller needs, all of them.
     pub scopes: &'static [&'static str],
+    /// The scopes of which a caller needs one: that of what is asked for.
+    pub one_scope_of: Vec<&'static str>,
     /// What it does, in a line.
     pub summary: &'static str,
     /// What someone who calls it should know.
@@ -68,6 +72,9 @@ pub struct Operation {
     /// Whether, of a POST, it does more than add something: it brings about what
     /// the call describes, whatever was there before.
     pub overwrites: bool,
+    /// The media types of the file that it answers instead of JSON; none where it
+    /// answers JSON.
+    pub files: &'static [&'static str],
     /// The fields that it takes: of the body of a POST, PATCH or PUT, of the
     /// query string of a GET or DELETE.
     pub fields: Vec<FieldDescription>,
@@ -86,6 +93,8 @@ pub(crate) enum Done {
     Fresh(Reply),
     /// With an answer that is kept, complete.
     Kept(Outcome),
+    /// With a file, and the names that nothing asked for.
+    File(Download, Vec<String>),
 }
 
 /// A call of an operation, ready to be read and run.
@@ -152,6 +161,7 @@ pub(crate) struct Declaration {
     path: &'static str,
     tool: &'static str,
     scopes: &'static [&'static str],
+    one_scope_of: Vec<&'static str>,
     summary: &'static str,
     description: &'static str,
     body_limit: usize,
@@ -244,10 +254,28 @@ impl Operation {
         self.cost > READ
     }
 
+    /// True when it can be called as a tool, which takes no file.
+    pub fn is_tool(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// True when it may change what a key can do, so that what is remembered of
     /// keys must be forgotten.
     pub(crate) fn changes_keys(&self) -> bool {
         self.scopes.contains(&"api-keys:write")
+    }
+
+    /// What it needs, in words: scopes, or none.
+    pub fn needs(&self) -> String {
+        let quoted = |scopes: &[&str], between| {
+            let scopes: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+            scopes.join(between)
+        };
+        match (self.scopes, &*self.one_scope_of) {
+            ([], []) => "no scope".to_owned(),
+            ([], some) => format!("{}, by what is asked for", quoted(some, " or ")),
+            (all, _) => quoted(all, " and "),
+        }
     }
 
     /// The scopes that it needs and `held` lacks.
@@ -307,13 +335,16 @@ impl Operation {
     /// What a domain error says on the wire, with what the operation would take
     /// as the hint.
     pub(crate) fn explain(&self, error: &Error) -> ApiError {
-        let mut said = ApiError::of(error);
-        if matches!(error, Error::Input(_)) && !self.fields.is_empty() {
-            let kind = match (self.reads_query(), self.is_write()) {
-                (true, _) => "Query parameters",
-                (false, true) => "Writable fields",
-                (false, false) => "Fields of the body",
-            };
+        let Error::Input(problems) = error else {
+            return ApiError::of(error);
+        };
+        let (kind, place) = match (self.reads_query(), self.is_write()) {
+            (true, _) => ("Query parameters", "in the query string"),
+            (false, true) => ("Writable fields", "in the request body"),
+            (false, false) => ("Fields of the body", "in the request body"),
+        };
+        let mut said = ApiError::input(problems, place);
+        if !self.fields.is_empty() {
             let names: Vec<_> = self.fields.iter().map(|field| field.name).collect();
             said.hint = format!("{kind}: {}", names.join(", "));
         }
@@ -323,6 +354,26 @@ impl Operation {
     /// Reads the fields and does what the operation does.
     pub(crate) fn run(&self, call: Call) -> Running {
         (self.run)(call)
+    }
+}
+
+/// What an answer is like.
+struct Shape {
+    status: StatusCode,
+    has_pages: bool,
+    data_schema: fn(&mut SchemaGenerator) -> Option<Schema>,
+    files: &'static [&'static str],
+}
+
+impl Shape {
+    /// That of an answer in an envelope.
+    fn of<A: Answer>() -> Self {
+        Self {
+            status: A::STATUS,
+            has_pages: A::HAS_PAGES,
+            data_schema: A::schema,
+            files: &[],
+        }
     }
 }
 
@@ -337,6 +388,7 @@ impl Declaration {
             path,
             tool,
             scopes: &[],
+            one_scope_of: Vec::new(),
             summary: "",
             description: "",
             body_limit: BODY_LIMIT,
@@ -349,6 +401,15 @@ impl Declaration {
     /// The scopes that a caller needs, all of them.
     pub(crate) fn scopes(self, scopes: &'static [&'static str]) -> Self {
         Self { scopes, ..self }
+    }
+
+    /// The scopes of which a caller needs one, by what is asked for: only the
+    /// operation itself knows which.
+    pub(crate) fn one_scope_of(self, scopes: impl Iterator<Item = &'static str>) -> Self {
+        Self {
+            one_scope_of: scopes.collect(),
+            ..self
+        }
     }
 
     /// What it does, in a line, and what someone who calls it should know.
@@ -394,8 +455,9 @@ impl Declaration {
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
         let long = self.long;
-        self.end::<N, I, A>(
+        self.end::<N, I>(
             READ,
+            Shape::of::<A>(),
             Box::new(move |call| {
                 Box::pin(async move {
                     let long = long || call.fields.has(SEARCH);
@@ -426,8 +488,9 @@ impl Declaration {
         A: Answer,
         F: Fn(&mut Tx<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
-        self.end::<N, I, A>(
+        self.end::<N, I>(
             WRITE,
+            Shape::of::<A>(),
             Box::new(move |call| {
                 Box::pin(async move {
                     let (path, input, unknown) = read_call(call.path, call.fields)?;
@@ -444,12 +507,36 @@ impl Declaration {
         )
     }
 
-    fn end<const N: usize, I: Input, A: Answer>(self, cost: i64, run: Run) -> Operation {
+    /// Ends the declaration of an operation that reads an export.
+    pub(crate) fn export(self) -> Operation {
+        let shape = Shape {
+            status: StatusCode::OK,
+            has_pages: false,
+            data_schema: |_| None,
+            files: downloads::MEDIA_TYPES,
+        };
+        self.end::<0, ExportRequest>(
+            READ,
+            shape,
+            Box::new(|call| {
+                Box::pin(async move {
+                    let read = read_call::<0, ExportRequest>(call.path, call.fields)?;
+                    let ([], request, mut unknown) = read;
+                    unknown.extend(request.unused.iter().cloned());
+                    let file = downloads::export(call.store, call.who, request).await?;
+                    Ok(Done::File(file, unknown))
+                })
+            }),
+        )
+    }
+
+    fn end<const N: usize, I: Input>(self, cost: i64, shape: Shape, run: Run) -> Operation {
         let Self {
             method,
             path,
             tool,
             scopes,
+            one_scope_of,
             summary,
             description,
             body_limit,
@@ -480,16 +567,18 @@ impl Declaration {
             path,
             tool,
             scopes,
+            one_scope_of,
             summary,
             description,
             cost: if free { 0 } else { cost },
-            status: A::STATUS,
+            status: shape.status,
             body_limit,
             overwrites,
+            files: shape.files,
             fields,
             needed,
-            has_pages: A::HAS_PAGES,
-            data_schema: A::schema,
+            has_pages: shape.has_pages,
+            data_schema: shape.data_schema,
             run,
         }
     }
@@ -557,7 +646,11 @@ fn is_parameter(segment: &str) -> bool {
 pub(crate) fn words(segment: &str) -> String {
     let words: Vec<_> = segment
         .split('-')
-        .map(|word| if word == "api" { "API" } else { word })
+        .map(|word| match word {
+            "api" => "API",
+            "crm" => "CRM",
+            word => word,
+        })
         .collect();
     words.join(" ")
 }

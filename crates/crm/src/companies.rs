@@ -10,6 +10,7 @@ use crate::contacts::Contact;
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
+use crate::exports::Exported;
 use crate::fold::fold;
 use crate::links::{Linked, Links};
 use crate::mentions;
@@ -20,6 +21,7 @@ use crate::phone::{self, Phone, Reading, Region, any_number};
 use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
+use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
 use crate::time::{Moment, Timestamp};
 
@@ -96,8 +98,8 @@ crate::input! {
 }
 
 crate::input! {
-    /// A page of companies.
-    pub struct ListCompanies {
+    /// Which companies are listed.
+    pub struct CompanyFilter {
         /// Those found by this part of their name, e-mail address or phone number.
         optional search: Query = "engines",
         /// Those in this line of business.
@@ -108,6 +110,13 @@ crate::input! {
         optional created_after: Moment,
         /// Those created before this instant; a date means its start in UTC.
         optional created_before: Moment,
+    }
+}
+
+crate::input! {
+    /// A page of companies.
+    pub struct ListCompanies {
+        flatten filter: CompanyFilter,
         flatten page: PageRequest,
     }
 }
@@ -123,22 +132,43 @@ crate::input! {
 
 /// A page of the companies, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListCompanies) -> Result<Page<Company>> {
+    record::page(db, listed(db, who, &input.filter)?, input.page)
+}
+
+/// The condition of the companies that `filter` lets through.
+pub(crate) fn listed(db: &Db<'_>, who: &Caller, filter: &CompanyFilter) -> Result<Condition> {
     let mut condition = record::all(who);
     condition
-        .and_if("t.industry = ?", input.industry.clone())
-        .and_if("t.account_type = ?", input.account_type.clone())
+        .and_if("t.industry = ?", filter.industry.clone())
+        .and_if("t.account_type = ?", filter.account_type.clone())
         .and_if(
             "t.created_at >= ?",
-            input.created_after.map(|moment| moment.0),
+            filter.created_after.map(|moment| moment.0),
         )
         .and_if(
             "t.created_at < ?",
-            input.created_before.map(|moment| moment.0),
+            filter.created_before.map(|moment| moment.0),
         );
-    if let Some(query) = &input.search {
+    if let Some(query) = &filter.search {
         search::narrow::<Company>(db, who, &mut condition, query)?;
     }
-    record::page(db, condition, input.page)
+    Ok(condition)
+}
+
+impl Exported for Company {
+    const NAME: &'static str = "companies";
+    const OLD_NAME: Option<&'static str> = Some("customers");
+    const SCOPE: &'static str = "companies:read";
+    type Filter = CompanyFilter;
+
+    fn page(
+        db: &Db<'_>,
+        who: &Caller,
+        filter: &CompanyFilter,
+        request: PageRequest,
+    ) -> Result<Page<Self>> {
+        record::page(db, listed(db, who, filter)?, request)
+    }
 }
 
 /// The companies found by `input`, best match first.

@@ -10,6 +10,7 @@ use crate::companies::Company;
 use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
+use crate::exports::{self, Beside, Exported};
 use crate::links::{Linked, Links};
 use crate::mentions;
 use crate::metadata::Metadata;
@@ -20,6 +21,7 @@ use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::referrals;
 use crate::search::{self, Document, Query, Reach, Search, Searchable};
+use crate::sql::Condition;
 use crate::text::{Name, Notes, Text};
 use crate::time::{Date, Moment, Timestamp};
 
@@ -131,8 +133,8 @@ crate::input! {
 }
 
 crate::input! {
-    /// A page of contacts.
-    pub struct ListContacts {
+    /// Which contacts are listed.
+    pub struct ContactFilter {
         /// Those found by this part of their name, e-mail address or phone number.
         optional search: Query = "lovelace",
         /// Those with this e-mail address, in any case.
@@ -147,6 +149,13 @@ crate::input! {
         optional created_after: Moment,
         /// Those created before this instant; a date means its start in UTC.
         optional created_before: Moment,
+    }
+}
+
+crate::input! {
+    /// A page of contacts.
+    pub struct ListContacts {
+        flatten filter: ContactFilter,
         flatten page: PageRequest,
     }
 }
@@ -162,24 +171,29 @@ crate::input! {
 
 /// A page of the contacts, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Contact>> {
+    record::page(db, listed(db, who, &input.filter)?, input.page)
+}
+
+/// The condition of the contacts that `filter` lets through.
+pub(crate) fn listed(db: &Db<'_>, who: &Caller, filter: &ContactFilter) -> Result<Condition> {
     let mut condition = record::all(who);
     condition
-        .and_if("lower(t.email) = lower(?)", input.email.clone())
-        .and_if("t.source = ?", input.source.clone())
+        .and_if("lower(t.email) = lower(?)", filter.email.clone())
+        .and_if("t.source = ?", filter.source.clone())
         .and_if(
             "t.id in (select e.contact_id from employments e
                       where e.workspace_id = $1 and e.company_id = ?)",
-            input.company_id,
+            filter.company_id,
         )
         .and_if(
             "t.created_at >= ?",
-            input.created_after.map(|moment| moment.0),
+            filter.created_after.map(|moment| moment.0),
         )
         .and_if(
             "t.created_at < ?",
-            input.created_before.map(|moment| moment.0),
+            filter.created_before.map(|moment| moment.0),
         );
-    if let Some(phone) = &input.phone {
+    if let Some(phone) = &filter.phone {
         let region = who.region(db)?;
         // A text that is no number can still be what an old record holds.
         let number = any_number(phone, region).unwrap_or_else(|_| phone.to_string());
@@ -188,10 +202,44 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListContacts) -> Result<Page<Cont
             [number.clone().into(), number.into()],
         );
     }
-    if let Some(query) = &input.search {
+    if let Some(query) = &filter.search {
         search::narrow::<Contact>(db, who, &mut condition, query)?;
     }
-    record::page(db, condition, input.page)
+    Ok(condition)
+}
+
+impl Exported for Contact {
+    const NAME: &'static str = "contacts";
+    const SCOPE: &'static str = "contacts:read";
+    const BESIDE: &'static [Beside] = &[Beside {
+        after: "job_title",
+        heading: "employers",
+    }];
+    type Filter = ContactFilter;
+
+    fn page(
+        db: &Db<'_>,
+        who: &Caller,
+        filter: &ContactFilter,
+        request: PageRequest,
+    ) -> Result<Page<Self>> {
+        record::page(db, listed(db, who, filter)?, request)
+    }
+
+    fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
+        let ids = records.iter().map(|contact| contact.id).collect();
+        let employers = exports::joined_names(
+            db,
+            who,
+            "select e.contact_id, c.name from employments e
+             join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
+             where e.workspace_id = $1 and e.contact_id",
+            ids,
+            |row| row.get(1),
+        )?;
+        let of = |contact: &Self| employers.get(&contact.id).cloned().unwrap_or_default();
+        Ok(records.iter().map(|contact| vec![of(contact)]).collect())
+    }
 }
 
 /// The contacts found by `input`, best match first.

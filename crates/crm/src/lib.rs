@@ -26,6 +26,7 @@ pub mod credits;
 pub mod email;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod fold;
 pub mod idempotency;
 pub mod imports;

@@ -11,12 +11,16 @@ use crate::error::Result;
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input};
 use crate::sql::Condition;
 
-/// How many records a page holds: 1 to 100.
+/// How many records a page holds: 1 to 100, as a client may ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u32);
 
 impl Limit {
     const MAX: i64 = 100;
+
+    /// What an export reads at once: many enough that a page is nearly all rows, few
+    /// enough to be held even where each has long notes.
+    pub(crate) const OF_EXPORT: Self = Self(200);
 
     /// The number itself.
     pub const fn get(self) -> u32 {

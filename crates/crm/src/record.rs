@@ -27,6 +27,9 @@ pub trait Record: Sized {
     const COLUMNS: &'static str;
     /// The same, of the table under the alias `t`.
     const QUALIFIED: &'static str;
+    /// The fields that it always has in an answer, by their names on the wire and in
+    /// their order, but for those that come from elsewhere.
+    const FIELDS: &'static [&'static str];
 
     /// Reads one from the next columns of a row.
     ///
@@ -284,6 +287,12 @@ macro_rules! record {
             const QUALIFIED: &'static str = $crate::record_columns!(
                 "t.", $($read)* $($write)* $($kept)* $($($hidden)*)?
             );
+            const FIELDS: &'static [&'static str] = &[
+                $( stringify!($read), )*
+                $( $crate::record_wire!($write $($wire)?), )*
+                $( stringify!($kept), )*
+                $($( stringify!($derived), )*)?
+            ];
 
             fn take(
                 columns: &mut $crate::record::Columns<'_, '_>,

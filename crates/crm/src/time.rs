@@ -67,6 +67,11 @@ impl Timestamp {
             .map_or(Self(jiff::Timestamp::MIN), Self::from)
     }
 
+    /// The instant as the calendar library has it.
+    pub fn instant(self) -> jiff::Timestamp {
+        self.0
+    }
+
     /// Milliseconds since 1970.
     pub fn as_millisecond(self) -> i64 {
         self.0.as_millisecond()

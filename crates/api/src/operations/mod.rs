@@ -5,6 +5,7 @@ mod agents;
 mod api_keys;
 mod companies;
 mod contacts;
+mod exports;
 mod opportunities;
 mod opportunity_products;
 mod pipelines;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Operation> {
         referrals::operations(),
         users::operations(),
         workspace::operations(),
+        exports::operations(),
         api_keys::operations(),
     ]
     .into_iter()
@@ -133,7 +135,7 @@ mod tests {
         for operation in all() {
             let is_for_all = operation.cost == 0;
             assert_eq!(
-                operation.scopes.is_empty(),
+                operation.scopes.is_empty() && operation.one_scope_of.is_empty(),
                 is_for_all,
                 "{}",
                 operation.tool

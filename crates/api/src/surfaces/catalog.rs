@@ -28,11 +28,15 @@ struct Endpoint {
     method: String,
     path: &'static str,
     scopes: &'static [&'static str],
+    /// Only there where one of several scopes is needed, by what is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    one_scope_of: Vec<&'static str>,
     is_write: bool,
     params: Vec<Parameter>,
     summary: &'static str,
     description: &'static str,
-    tool_name: &'static str,
+    /// Null for what is no tool.
+    tool_name: Option<&'static str>,
     doc_url: String,
 }
 
@@ -104,11 +108,12 @@ fn endpoint(operation: &Operation, public_url: &str) -> Endpoint {
         method: operation.method.to_string(),
         path: operation.path,
         scopes: operation.scopes,
+        one_scope_of: operation.one_scope_of.clone(),
         is_write: operation.is_write(),
         params: ids.chain(fields).collect(),
         summary: operation.summary,
         description: operation.description,
-        tool_name: operation.tool,
+        tool_name: operation.is_tool().then_some(operation.tool),
         doc_url: format!("{public_url}{}", reference::path(operation)),
     }
 }

@@ -12,9 +12,9 @@ use axum::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Response, Sta
 use bytes::Bytes;
 use crm::input::Fields;
 use crm::{Error, MIGRATIONS};
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::mcp::{Door, Tools};
 use super::pages::{self, Page};
 use super::routes::{Endpoint, Found, Routes};
 use crate::auth;
-use crate::calls::{Asked, Called, Calls, Finished, Guest};
+use crate::calls::{Asked, Called, Calls, Content, Finished, Guest};
 use crate::error::ApiError;
 use crate::metrics::{Metrics, MetricsAccess, method_label};
 use crate::once::IDEMPOTENCY_KEY;
@@ -82,7 +82,7 @@ pub struct Service {
     routes: Routes,
     calls: Calls,
     /// One permit for each request that may be at work.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     max_requests: usize,
     metrics: Metrics,
     metrics_access: MetricsAccess,
@@ -96,7 +96,7 @@ pub struct Service {
 pub(crate) struct Answered {
     status: StatusCode,
     pub(crate) headers: Vec<(&'static str, String)>,
-    body: Option<(HeaderValue, Bytes)>,
+    body: Option<(HeaderValue, Body)>,
 }
 
 impl Answered {
@@ -116,12 +116,26 @@ impl Answered {
                 false => StatusCode::OK,
             },
             headers: page.headers(),
-            body: (!known).then(|| (page.media_type.clone(), page.body())),
+            body: (!known).then(|| (page.media_type.clone(), page.body().into())),
         }
     }
 
     pub(crate) fn json(status: StatusCode, body: Vec<u8>) -> Self {
         Self::new(status, JSON, body)
+    }
+
+    /// The same, which keeps its place among the requests at work until all of it is
+    /// sent, if it is of a length that nobody knows yet.
+    fn holding(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
+        if let Some((_, body)) = &mut self.body
+            && body.size_hint().exact().is_none()
+        {
+            let chunks = std::mem::take(body).into_data_stream();
+            *body = Body::from_stream(chunks.inspect(move |_| {
+                let _held = &place;
+            }));
+        }
+        self
     }
 
     pub(crate) fn empty(status: StatusCode) -> Self {
@@ -135,14 +149,39 @@ impl Answered {
 
 impl From<Finished> for Answered {
     fn from(finished: Finished) -> Self {
-        let replayed = finished.replayed;
+        let Finished {
+            status,
+            body,
+            meta,
+            replayed,
+        } = finished;
+        let mut headers = Vec::new();
+        if replayed {
+            headers.push(("idempotent-replayed", "true".to_owned()));
+        }
+        let body = match body {
+            Content::Nothing => None,
+            Content::Json(body) => Some((JSON, body.into())),
+            Content::File(file) => {
+                let name = file.name;
+                headers.push((
+                    "content-disposition",
+                    format!("attachment; filename=\"{name}\""),
+                ));
+                // There is no envelope to say it in.
+                let warnings = meta.map(|meta| meta.warnings).unwrap_or_default();
+                if !warnings.is_empty() {
+                    let warnings = warnings.join("; ").escape_default().to_string();
+                    headers.push(("x-warnings", warnings));
+                }
+                let media_type = HeaderValue::from_static(file.media_type);
+                Some((media_type, Body::from_stream(file.body)))
+            }
+        };
         Self {
-            status: finished.status,
-            headers: replayed
-                .then(|| ("idempotent-replayed", "true".to_owned()))
-                .into_iter()
-                .collect(),
-            body: finished.body.map(|body| (JSON, body.into())),
+            status,
+            headers,
+            body,
         }
     }
 }
@@ -170,7 +209,7 @@ impl Service {
                 options.enforce_credits,
                 options.rate_limit,
             ),
-            places: Semaphore::new(options.max_requests),
+            places: Arc::new(Semaphore::new(options.max_requests)),
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
@@ -255,12 +294,14 @@ impl Service {
         // is not to be taken for a dead one.
         let place = match endpoint {
             Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => None,
-            _ => Some(self.places.try_acquire()),
+            _ => match self.places.clone().try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    self.metrics.refused();
+                    return (ApiError::overloaded().into(), route);
+                }
+            },
         };
-        if let Some(Err(_)) = place {
-            self.metrics.refused();
-            return (ApiError::overloaded().into(), route);
-        }
         let answered = match endpoint {
             Endpoint::Operation(index) => self
                 .call(&self.operations[index], &ids, head, body, request_id)
@@ -280,7 +321,7 @@ impl Service {
                 Answered::new(StatusCode::OK, METRICS, page.into_bytes())
             }
         };
-        (answered, route)
+        (answered.holding(place), route)
     }
 
     /// How an endpoint is called in the log: never as a client wrote its path.
@@ -463,7 +504,7 @@ fn respond(answered: Answered, request_id: &str) -> Response<Body> {
     }
     if let Some((media_type, body)) = answered.body {
         headers.insert(header::CONTENT_TYPE, media_type);
-        *response.body_mut() = body.into();
+        *response.body_mut() = body;
     }
     response
 }

@@ -27,10 +27,15 @@ pub(crate) fn render(operation: &Operation, public_url: &str) -> String {
         operation.method, PREFIXES[0], operation.path
     );
     let _ = writeln!(page, "{}\n", operation.description);
-    let _ = writeln!(page, "- Scopes: {}", code_list(operation.scopes));
-    let _ = writeln!(page, "- Tool: `{}`", operation.tool);
+    let _ = writeln!(page, "- Scopes: {}", operation.needs());
+    if operation.is_tool() {
+        let _ = writeln!(page, "- Tool: `{}`", operation.tool);
+    }
     let _ = writeln!(page, "- Cost in credits: {}", operation.cost);
     let _ = writeln!(page, "- Answers: {}", operation.status);
+    if !operation.files.is_empty() {
+        let _ = writeln!(page, "- As a file: {}", code_list(operation.files));
+    }
     let aliases = operation.paths().split_off(1);
     if !aliases.is_empty() {
         let _ = writeln!(page, "- Also at: {}", code_list(&aliases));
@@ -98,7 +103,11 @@ fn request(page: &mut String, operation: &Operation, public_url: &str) {
     if has_body {
         let _ = write!(page, " -H \"Content-Type: application/json\"");
     }
-    let _ = write!(page, " {public_url}{}", example_path(operation));
+    let path = example_path(operation);
+    let _ = match required_query(operation) {
+        query if query.is_empty() => write!(page, " {public_url}{path}"),
+        query => write!(page, " '{public_url}{path}?{query}'"),
+    };
     if has_body {
         // Within single quotes nothing but one of them has a meaning.
         let body = pretty(&examples::request(operation)).replace('\'', r"'\''");
@@ -115,6 +124,21 @@ fn example_path(operation: &Operation) -> String {
         path = path.replace(&format!(":{}", id.name), &example);
     }
     path
+}
+
+/// The parameters of the query string without which a call makes no sense.
+fn required_query(operation: &Operation) -> String {
+    let needed = operation
+        .fields
+        .iter()
+        .filter(|field| operation.reads_query() && field.required);
+    let example = examples::request(operation);
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for field in needed {
+        let value = example[field.name].as_str().unwrap_or_default();
+        query.append_pair(field.name, value);
+    }
+    query.finish()
 }
 
 fn pretty(value: &Value) -> String {

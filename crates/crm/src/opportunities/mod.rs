@@ -3,6 +3,7 @@
 mod bulk;
 mod cards;
 mod expand;
+mod export;
 mod margin;
 mod people;
 mod product_costs;

@@ -5,6 +5,7 @@ mod backup;
 mod calls;
 mod check;
 mod copy;
+mod export;
 mod import;
 mod mcp;
 mod migrate;
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     /// Imports companies, contacts, users and opportunities from CSV and XLSX
     /// files; exits with 3 when it refused rows
     Import(import::ImportCommand),
+    /// Exports a workspace's records as CSV or XLSX, while they are served
+    Export(export::ExportOptions),
     /// Writes everything in the database into one file, while it is served
     Backup(backup::BackupOptions),
     /// Makes the database from a backup
@@ -85,6 +88,7 @@ pub(crate) async fn run(
         Command::Migrate => migrate::run(configuration).await?,
         Command::Check => return check::run(configuration).await,
         Command::Import(command) => return import::run(configuration, command).await,
+        Command::Export(options) => export::run(configuration, options).await?,
         Command::Backup(options) => backup::run(configuration, options).await?,
         Command::Restore(options) => restore::run(configuration, options).await?,
         Command::Copy(options) => copy::run(configuration, options).await?,

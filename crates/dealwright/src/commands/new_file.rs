@@ -1,10 +1,10 @@
-//! A file that is there whole or not at all.
+//! A file or a folder that is there whole or not at all.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::Failure;
 
@@ -25,18 +25,10 @@ impl NewFile {
     /// When there is something at `path` already, or its folder can't be
     /// written.
     pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
-        if path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let file = tempfile::Builder::new()
-            .prefix(".dealwright-")
-            .suffix(".partial")
+        let folder = around(path)?;
+        let file = partial()
             .tempfile_in(&folder)
-            .map_err(|error| format!("{} can't be written: {error}", folder.display()))?;
+            .map_err(|error| unwritable(&folder, &error))?;
         Ok(Self {
             path: path.to_owned(),
             folder,
@@ -66,6 +58,54 @@ impl NewFile {
         File::open(&self.folder)?.sync_all()?;
         Ok(())
     }
+}
+
+/// An empty folder, to become `path`, which nobody sees under its name before
+/// [`complete_folder`] gives it that. Only its owner may read it. Dropped before
+/// that, it is gone.
+///
+/// # Errors
+/// When there is something at `path` already, or the folder around it can't be
+/// written.
+pub(super) fn folder_beside(path: &Path) -> Result<TempDir, Failure> {
+    let around = around(path)?;
+    let made = partial().tempdir_in(&around);
+    made.map_err(|error| unwritable(&around, &error))
+}
+
+/// Gives a folder its name, of which every file is on disk.
+///
+/// # Errors
+/// When there is something of that name by now, or the disk fails.
+pub(super) fn complete_folder(folder: TempDir, path: &Path) -> Result<(), Failure> {
+    File::open(folder.path())?.sync_all()?;
+    let around = around(path)?;
+    std::fs::rename(folder.path(), path)?;
+    // It is no longer there to be removed.
+    let _ = folder.keep();
+    File::open(around)?.sync_all()?;
+    Ok(())
+}
+
+/// The folder in which `path` is to be made.
+fn around(path: &Path) -> Result<PathBuf, Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(exists(path));
+    }
+    Ok(match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    })
+}
+
+fn partial<'a>() -> tempfile::Builder<'a, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".dealwright-").suffix(".partial");
+    builder
+}
+
+fn unwritable(folder: &Path, error: &std::io::Error) -> Failure {
+    format!("{} can't be written: {error}", folder.display()).into()
 }
 
 fn exists(path: &Path) -> Failure {

@@ -96,7 +96,7 @@ fn explain(error: &Error, operation: &Operation) -> ApiError {
 
 /// The answer as a tool gives it: structured, and the same as text.
 pub(super) fn answered(finished: Finished) -> CallToolResult {
-    let body = match (finished.body, finished.meta) {
+    let body = match (finished.body.of_tool(), finished.meta) {
         (Some(body), _) => body,
         (None, Some(meta)) => bytes(&json!({ "data": null, "meta": meta })),
         (None, None) => bytes(&json!({ "data": null })),

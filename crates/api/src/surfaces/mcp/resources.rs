@@ -65,8 +65,8 @@ pub(super) async fn list(
         arguments.insert("limit".to_owned(), 100.into());
         arguments.extend(cursor.map(|cursor| ("cursor".to_owned(), cursor.into())));
         let finished = call::perform(service, operation, guest, arguments).await?;
-        let answer: Value =
-            serde_json::from_slice(&finished.body.unwrap_or_default()).unwrap_or_default();
+        let answer: Value = serde_json::from_slice(&finished.body.of_tool().unwrap_or_default())
+            .unwrap_or_default();
         let records = answer["data"].as_array().into_iter().flatten();
         resources.extend(records.filter_map(pipeline));
         let next = &answer["pagination"]["next_cursor"];
@@ -186,5 +186,5 @@ async fn record(
     let finished = call::perform(service, operation, guest, arguments)
         .await
         .map_err(failure)?;
-    Ok(finished.body.map(Bytes::from))
+    Ok(finished.body.of_tool().map(Bytes::from))
 }

@@ -45,7 +45,8 @@ impl Tools {
     /// caller has an API key.
     pub(crate) fn new(operations: &[Operation], with_keys: bool) -> Self {
         let mut names = HashMap::new();
-        for (place, operation) in operations.iter().enumerate() {
+        let numbered = operations.iter().enumerate();
+        for (place, operation) in numbered.filter(|(_, operation)| operation.is_tool()) {
             names.extend(operation.tools().into_iter().map(|name| (name, place)));
         }
         let define = |operation| definition(operation, with_keys);
@@ -75,6 +76,7 @@ impl Tools {
         };
         let all = self.definitions.iter().zip(operations).skip(start);
         let mut allowed = all
+            .filter(|(_, operation)| operation.is_tool())
             .filter(|(_, operation)| operation.missing_scopes(scopes).is_empty())
             .map(|(tool, _)| tool.clone());
         let tools: Vec<_> = allowed.by_ref().take(PAGE).collect();
@@ -114,10 +116,7 @@ fn description(operation: &Operation) -> String {
         1 => "1 credit".to_owned(),
         cost => format!("{cost} credits"),
     };
-    let scopes = match operation.scopes {
-        [] => "no scope".to_owned(),
-        scopes => scopes.join(" and "),
-    };
+    let scopes = operation.needs().replace('`', "");
     format!("{summary}. {description} ({price}; needs {scopes}.)")
 }
 

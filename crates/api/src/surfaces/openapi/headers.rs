@@ -43,6 +43,14 @@ pub(super) fn responses() -> Value {
             "required": true,
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
         },
+        "content-disposition": {
+            "description": "That the answer is a file, and what it is called.",
+            "schema": text,
+        },
+        "x-warnings": {
+            "description": "What of the request was ignored; there only when anything was.",
+            "schema": text,
+        },
         "idempotent-replayed": {
             "description": "There when the answer is that of an earlier call.",
             "schema": { "type": "string", "const": "true" },

@@ -19,11 +19,6 @@ pub(super) fn describe(
     paths: &Paths,
     definitions: &mut Definitions,
 ) -> Value {
-    let scopes: Vec<_> = operation
-        .scopes
-        .iter()
-        .map(|scope| format!("`{scope}`"))
-        .collect();
     let cost = match operation.cost {
         1 => "1 credit".to_owned(),
         cost => format!("{cost} credits"),
@@ -31,7 +26,7 @@ pub(super) fn describe(
     let description = format!(
         "{}\n\nNeeds {}; costs {cost}.",
         operation.description,
-        scopes.join(" and ")
+        operation.needs()
     );
     let mut described = json!({
         "operationId": operation.tool,
@@ -110,6 +105,7 @@ fn responses(
     definitions: &mut Definitions,
 ) -> Map<String, Value> {
     let more: &[_] = match operation.method {
+        _ if !operation.files.is_empty() => &["content-disposition", "x-warnings"],
         Method::POST => &["idempotent-replayed"],
         _ => &[],
     };
@@ -123,6 +119,13 @@ fn responses(
         let example = examples::of(&schema, definitions);
         success["content"] =
             json!({ "application/json": { "schema": schema, "example": example } });
+    }
+    for media_type in operation.files {
+        success["content"][media_type] = match media_type.starts_with("text/") {
+            true => json!({ "schema": { "type": "string" } }),
+            // Bytes, of which a schema can say nothing.
+            false => json!({}),
+        };
     }
     let links = links::of(operation, all, paths);
     if !links.is_empty() {

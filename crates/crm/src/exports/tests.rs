@@ -1,0 +1,203 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeSet, HashMap};
+
+use schemars::generate::SchemaSettings;
+use serde_json::json;
+
+use super::*;
+use crate::contacts;
+use crate::events::Automations;
+use crate::scopes::Scopes;
+use crate::testing::{Desk, given, refused, statements};
+
+fn all_of(name: &str) -> Export {
+    Kind::named(name).unwrap().filtered([]).unwrap()
+}
+
+fn begin(db: &Db<'_>, desk: &Desk, name: &str) -> Result<Progress> {
+    Progress::begin(db, &desk.who, all_of(name), Format::Csv)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// How many records of each kind an export has, all on its first page.
+fn counts(db: &Db<'_>, who: &Caller) -> Result<Vec<usize>> {
+    let counts = Kind::all().map(|kind| {
+        let progress = Progress::begin(db, who, all_of(kind.name), Format::Csv)?;
+        let step = progress.step(db)?;
+        assert!(text(&step.bytes).starts_with("id,"), "{}", kind.name);
+        Ok(step.rows)
+    });
+    counts.collect()
+}
+
+on_both_engines! {
+    fn what_is_there_throughout_is_exported_once_and_in_order(tx, desk) {
+        let mut made = Vec::new();
+        for number in 0..450 {
+            made.insert(0, desk.contact(tx, &format!("Ada {number}"))?.id);
+        }
+        let first = begin(tx, desk, "contacts")?.step(tx)?;
+        assert_eq!(first.rows, 200);
+        // The first page is read, and of the others one is gone and one is new.
+        contacts::delete(tx, &desk.who, made[10], &Automations::default())?;
+        contacts::delete(tx, &desk.who, made[300], &Automations::default())?;
+        desk.contact(tx, "New")?;
+        let second = first.rest.unwrap().step(tx)?;
+        let third = second.rest.unwrap().step(tx)?;
+        assert_eq!((second.rows, third.rows), (200, 49));
+        assert!(third.rest.is_none());
+        let csv = [first.bytes, second.bytes, third.bytes].concat();
+        let ids = text(&csv).lines().skip(1).map(|line| line.split(',').next().unwrap());
+        let mut expected: Vec<_> = made.iter().map(Uuid::to_string).collect();
+        expected.remove(300);
+        assert!(ids.eq(expected));
+    }
+
+    fn a_page_takes_as_many_statements_for_many_records_as_for_one(tx, desk) {
+        for kind in ["contacts", "opportunities"] {
+            let mut counts = BTreeSet::new();
+            for _ in 0..2 {
+                for number in 0..5 {
+                    let contact = desk.contact(tx, "Ada")?.id;
+                    let company = desk.company(tx, "Engines")?.id;
+                    contacts::add_employer(tx, &desk.who, contact, company)?;
+                    desk.create(tx, json!({
+                        "name": format!("{number}"), "contact_id": contact, "customer_id": company,
+                        "stage_id": desk.lead(),
+                    }))?;
+                }
+                let progress = begin(tx, desk, kind)?;
+                let (step, count) = statements(|| progress.step(tx));
+                assert!(step?.rows > 0);
+                counts.insert(count);
+            }
+            assert!(counts.len() == 1 && !counts.contains(&0), "{kind}: {counts:?}");
+        }
+    }
+
+    fn an_export_needs_the_scope_of_its_kind(tx, desk) {
+        for kind in Kind::all() {
+            let with = |scopes| Caller { scopes, ..desk.who.clone() };
+            let begin = |who: &Caller| Progress::begin(tx, who, all_of(kind.name), Format::Xlsx);
+            assert!(begin(&with(Scopes::of([kind.scope]).unwrap())).is_ok(), "{}", kind.name);
+            let others = crate::scopes::SCOPES.iter().copied().filter(|scope| *scope != kind.scope);
+            let refused = begin(&with(Scopes::of(others).unwrap())).err().unwrap();
+            assert!(matches!(refused, Error::ScopesMissing(missing) if missing == [kind.scope]));
+        }
+    }
+
+    fn each_kind_is_of_the_workspace_and_begins_with_ids(tx, desk) {
+        let before = counts(tx, &desk.stranger)?;
+        desk.create(tx, json!({ "name": "Loom", "stage_id": desk.lead() }))?;
+        desk.user(tx, "Ada")?;
+        assert_eq!(counts(tx, &desk.stranger)?, before);
+        assert_ne!(counts(tx, &desk.who)?, before);
+    }
+}
+
+/// Asserts that every field of a record is known to its schema, which says what its
+/// texts are, and that what stands beside stands behind one.
+fn assert_columns_of<R: Exported>() {
+    let generator = SchemaSettings::draft2020_12().for_serialize();
+    let schema = generator.into_generator().into_root_schema_for::<R>();
+    let known = schema.get("properties").unwrap();
+    for field in R::FIELDS {
+        assert!(known.get(field).is_some(), "{field} of {}", R::NAME);
+    }
+    for beside in R::BESIDE {
+        assert!(R::FIELDS.contains(&beside.after), "{}", beside.after);
+    }
+    let headings = Columns::of::<R>().headings();
+    assert_eq!(headings.len(), R::FIELDS.len() + R::BESIDE.len());
+    let different: BTreeSet<_> = headings.iter().collect();
+    assert_eq!(different.len(), headings.len(), "{}", R::NAME);
+}
+
+#[test]
+fn every_field_is_a_column_of_its_own() {
+    assert_columns_of::<Contact>();
+    assert_columns_of::<Company>();
+    assert_columns_of::<Opportunity>();
+    assert_columns_of::<Pipeline>();
+    assert_columns_of::<Stage>();
+    assert_columns_of::<Product>();
+    assert_columns_of::<ProductCost>();
+    assert_columns_of::<OpportunityProduct>();
+    assert_columns_of::<OpportunityProductCost>();
+    assert_columns_of::<Task>();
+    assert_columns_of::<Activity>();
+    assert_columns_of::<Referral>();
+    assert_columns_of::<User>();
+}
+
+#[test]
+fn no_two_kinds_are_called_the_same() {
+    let mut names = BTreeSet::new();
+    for kind in Kind::all() {
+        for name in [Some(kind.name), kind.old_name].into_iter().flatten() {
+            assert!(names.insert(name), "{name}");
+        }
+    }
+}
+
+/// A filter has one description for all kinds.
+#[test]
+fn what_has_the_same_name_takes_the_same_values() {
+    let mut generator = SchemaGenerator::default();
+    let mut seen: HashMap<&str, Schema> = HashMap::new();
+    for kind in LISTED {
+        let mut filters = Vec::new();
+        (kind.describe_filter)(&mut generator, &mut filters);
+        for filter in filters {
+            let schema = seen
+                .entry(filter.name)
+                .or_insert_with(|| filter.schema.clone());
+            assert_eq!(*schema, filter.schema, "{} of {}", filter.name, kind.name);
+            assert!(!["type", "format"].contains(&filter.name));
+        }
+    }
+}
+
+#[test]
+fn a_request_says_what_of_it_is_not_used() {
+    let request: ExportRequest = given(json!({
+        "type": "customers", "industry": "Cloth", "status": "won", "email": "a@example.com",
+    }));
+    assert_eq!(request.export.kind.name, "companies");
+    assert_eq!(request.format, Format::Csv);
+    assert_eq!(request.unused, ["email", "status"]);
+    let problems = refused::<ExportRequest>(json!({ "type": 7, "status": "lots" }));
+    let fields: Vec<_> = problems.invalid.iter().map(|one| &*one.field).collect();
+    assert_eq!(fields, ["type", "status"]);
+    assert_eq!(
+        refused::<ExportRequest>(json!({ "format": "xlsx" })).missing,
+        ["type"]
+    );
+}
+
+#[test]
+fn filters_that_are_the_same_for_several_kinds_are_described_once() {
+    let mut fields = Vec::new();
+    ExportRequest::describe(&mut SchemaGenerator::default(), &mut fields);
+    let said = |name| {
+        let field = fields.iter().find(|field| field.name == name);
+        field.map(|field| field.description.as_str())
+    };
+    assert_eq!(
+        said("created_before"),
+        Some(
+            "Of contacts, companies, opportunities: Those created before this instant; a date \
+             means its start in UTC."
+        )
+    );
+    assert_eq!(
+        said("customer_id"),
+        Some(
+            "Of contacts: Those who work for this company. Of opportunities: Those of this company."
+        )
+    );
+}
