@@ -22,6 +22,9 @@ pub(crate) struct Business {
     /// The product as the opportunity has it, and what it costs there.
     pub(crate) line: String,
     pub(crate) line_cost: String,
+    /// What is to be carried out of it, and how far that is.
+    pub(crate) work_order: String,
+    pub(crate) work_order_status: String,
     pub(crate) task: String,
     pub(crate) activity: String,
     pub(crate) referral: String,
@@ -70,6 +73,9 @@ impl Business {
         );
         let line_cost = format!("/opportunities/{opportunity}/product-costs/{line}");
         let line_cost = create(client, &line_cost, cost);
+        let work_order = json!({"deal_product_id": line, "assigned_to": user});
+        let work_order = client.post("/work-orders", work_order).expect(201);
+        let work_order_status = text(&work_order.data()["status_id"]);
         let about = json!({
             "deal_id": opportunity,
             "contact_id": contact,
@@ -98,6 +104,8 @@ impl Business {
             product_cost,
             line,
             line_cost,
+            work_order: work_order.id(),
+            work_order_status,
             task,
             activity,
             referral,
@@ -117,6 +125,8 @@ impl Business {
             &self.product_cost,
             &self.line,
             &self.line_cost,
+            &self.work_order,
+            &self.work_order_status,
             &self.task,
             &self.activity,
             &self.referral,
@@ -134,6 +144,8 @@ impl Business {
             ("users", _) => &self.user,
             ("stages", _) => &self.stages[1],
             ("api-keys", _) => &self.api_key,
+            ("work-orders", _) => &self.work_order,
+            ("statuses", _) => &self.work_order_status,
             ("tasks", _) => &self.task,
             ("activities", _) => &self.activity,
             ("referrals", _) => &self.referral,

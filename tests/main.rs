@@ -33,4 +33,5 @@ mod routes;
 mod starting;
 mod tasks;
 mod traces;
+mod work_orders;
 mod workspace;

@@ -54,6 +54,7 @@ pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod users;
+pub mod work_orders;
 pub mod workspaces;
 
 pub use caller::{Actor, ActorKind, Caller, Ids};

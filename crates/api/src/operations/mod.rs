@@ -12,6 +12,7 @@ mod products;
 mod referrals;
 mod tasks;
 mod users;
+mod work_orders;
 mod workspace;
 
 use crate::operation::Operation;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Operation> {
         tasks::operations(),
         activities::operations(),
         referrals::operations(),
+        work_orders::operations(),
         users::operations(),
         workspace::operations(),
         api_keys::operations(),
