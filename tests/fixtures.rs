@@ -28,6 +28,8 @@ pub(crate) struct Business {
     pub(crate) task: String,
     pub(crate) activity: String,
     pub(crate) referral: String,
+    /// That the product came to be counted in pieces.
+    pub(crate) change: String,
 }
 
 impl Business {
@@ -92,6 +94,11 @@ impl Business {
         let activity = create(client, "/activities", with(activity, about));
         let referral = json!({"referrer_contact_id": contact, "referred_deal_id": opportunity});
         let referral = create(client, "/referrals", referral);
+        client
+            .patch(&format!("/products/{product}"), json!({"unit": "piece"}))
+            .expect(200);
+        let change = format!("/data/crm-logs?entity_id={product}");
+        let change = client.get(&change).expect(200).ids().remove(0);
         Business {
             pipeline,
             stages,
@@ -109,6 +116,7 @@ impl Business {
             task,
             activity,
             referral,
+            change,
         }
     }
 
@@ -130,6 +138,7 @@ impl Business {
             &self.task,
             &self.activity,
             &self.referral,
+            &self.change,
         ];
         one_each.into_iter().chain(&self.stages).cloned().collect()
     }
@@ -149,6 +158,7 @@ impl Business {
             ("tasks", _) => &self.task,
             ("activities", _) => &self.activity,
             ("referrals", _) => &self.referral,
+            ("crm-logs", _) => &self.change,
             ("products", "id") => &self.product,
             ("costs", _) => &self.product_cost,
             ("products" | "product-costs", "opportunityProductId") => &self.line,

@@ -36,6 +36,7 @@ fn everything(client: &Client, business: &Business) -> Vec<Value> {
         "/activities".to_owned(),
         "/referrals".to_owned(),
         "/referrals/leaderboard".to_owned(),
+        "/data/crm-logs".to_owned(),
         "/company/users".to_owned(),
         "/company".to_owned(),
         "/company/crm-settings".to_owned(),
@@ -203,6 +204,7 @@ on_both_engines! {
             assert_eq!(found, Vec::<String>::new(), "{filter}");
         }
         for (path, filter, id) in [
+            ("/data/crm-logs", "entity_id", &theirs.product),
             ("/work-orders", "deal_product_id", &theirs.line),
             ("/work-orders", "deal_id", &theirs.opportunity),
             ("/work-orders", "status_id", &theirs.work_order_status),

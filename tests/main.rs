@@ -8,6 +8,7 @@ mod activities;
 mod backup;
 mod bulk;
 mod cards;
+mod change_log;
 mod companies;
 mod contacts;
 mod conventions;

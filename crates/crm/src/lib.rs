@@ -20,6 +20,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod bulk;
 pub mod caller;
+pub mod change_log;
 pub mod companies;
 pub mod contacts;
 pub mod credits;

@@ -3,6 +3,7 @@
 mod activities;
 mod agents;
 mod api_keys;
+mod change_log;
 mod companies;
 mod contacts;
 mod opportunities;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Operation> {
         work_orders::operations(),
         users::operations(),
         workspace::operations(),
+        change_log::operations(),
         api_keys::operations(),
     ]
     .into_iter()
