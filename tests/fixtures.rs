@@ -22,9 +22,14 @@ pub(crate) struct Business {
     /// The product as the opportunity has it, and what it costs there.
     pub(crate) line: String,
     pub(crate) line_cost: String,
+    /// What is to be carried out of it, and how far that is.
+    pub(crate) work_order: String,
+    pub(crate) work_order_status: String,
     pub(crate) task: String,
     pub(crate) activity: String,
     pub(crate) referral: String,
+    /// That the product came to be counted in pieces.
+    pub(crate) change: String,
 }
 
 impl Business {
@@ -70,6 +75,9 @@ impl Business {
         );
         let line_cost = format!("/opportunities/{opportunity}/product-costs/{line}");
         let line_cost = create(client, &line_cost, cost);
+        let work_order = json!({"deal_product_id": line, "assigned_to": user});
+        let work_order = client.post("/work-orders", work_order).expect(201);
+        let work_order_status = text(&work_order.data()["status_id"]);
         let about = json!({
             "deal_id": opportunity,
             "contact_id": contact,
@@ -86,6 +94,11 @@ impl Business {
         let activity = create(client, "/activities", with(activity, about));
         let referral = json!({"referrer_contact_id": contact, "referred_deal_id": opportunity});
         let referral = create(client, "/referrals", referral);
+        client
+            .patch(&format!("/products/{product}"), json!({"unit": "piece"}))
+            .expect(200);
+        let change = format!("/data/crm-logs?entity_id={product}");
+        let change = client.get(&change).expect(200).ids().remove(0);
         Business {
             pipeline,
             stages,
@@ -98,9 +111,12 @@ impl Business {
             product_cost,
             line,
             line_cost,
+            work_order: work_order.id(),
+            work_order_status,
             task,
             activity,
             referral,
+            change,
         }
     }
 
@@ -117,9 +133,12 @@ impl Business {
             &self.product_cost,
             &self.line,
             &self.line_cost,
+            &self.work_order,
+            &self.work_order_status,
             &self.task,
             &self.activity,
             &self.referral,
+            &self.change,
         ];
         one_each.into_iter().chain(&self.stages).cloned().collect()
     }
@@ -134,9 +153,12 @@ impl Business {
             ("users", _) => &self.user,
             ("stages", _) => &self.stages[1],
             ("api-keys", _) => &self.api_key,
+            ("work-orders", _) => &self.work_order,
+            ("statuses", _) => &self.work_order_status,
             ("tasks", _) => &self.task,
             ("activities", _) => &self.activity,
             ("referrals", _) => &self.referral,
+            ("crm-logs", _) => &self.change,
             ("products", "id") => &self.product,
             ("costs", _) => &self.product_cost,
             ("products" | "product-costs", "opportunityProductId") => &self.line,

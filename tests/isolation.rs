@@ -29,10 +29,14 @@ fn everything(client: &Client, business: &Business) -> Vec<Value> {
         format!("/companies/{}/contacts", business.company),
         format!("/opportunities/{}/tasks", business.opportunity),
         format!("/contacts/{}/activities", business.contact),
+        format!("/opportunities/{}/work-orders", business.opportunity),
+        "/work-orders".to_owned(),
+        "/work-orders/statuses".to_owned(),
         "/tasks".to_owned(),
         "/activities".to_owned(),
         "/referrals".to_owned(),
         "/referrals/leaderboard".to_owned(),
+        "/data/crm-logs".to_owned(),
         "/company/users".to_owned(),
         "/company".to_owned(),
         "/company/crm-settings".to_owned(),
@@ -51,6 +55,7 @@ on_both_engines! {
         let body = json!({
             "pipeline_id": ours.pipeline, "stage_id": ours.stages[2], "stage_ids": ours.stages,
             "product_id": ours.product, "product_ids": [ours.line], "cost_price": 1, "unit_cost": 1,
+            "label": "Ours",
         });
         let body = body.to_string();
         let mut tried = 0;
@@ -145,6 +150,18 @@ on_both_engines! {
                 refused("PATCH", &format!("{path}/{record}"), json!({*field: id}));
             }
         }
+        let order = format!("/work-orders/{}", own.work_order);
+        for (field, id) in [
+            ("deal_product_id", &theirs.line),
+            ("status_id", &theirs.work_order_status),
+            ("assigned_to", &theirs.user),
+        ] {
+            let mut naming = json!({"deal_product_id": own.line});
+            naming[field] = json!(id);
+            refused("POST", "/work-orders", naming);
+            refused("PATCH", &order, json!({field: id}));
+        }
+        refused("DELETE", &format!("/work-orders/statuses/{}?move_to={}", own.work_order_status, theirs.work_order_status), json!({}));
         refused("POST", &format!("/referrals/{}/convert", own.referral), json!({"referred_deal_id": theirs.opportunity}));
         let target = json!({"ids": [own.opportunity], "pipeline_id": theirs.pipeline, "stage_id": theirs.stages[0]});
         refused("POST", "/opportunities/bulk-move", target);
@@ -187,6 +204,11 @@ on_both_engines! {
             assert_eq!(found, Vec::<String>::new(), "{filter}");
         }
         for (path, filter, id) in [
+            ("/data/crm-logs", "entity_id", &theirs.product),
+            ("/work-orders", "deal_product_id", &theirs.line),
+            ("/work-orders", "deal_id", &theirs.opportunity),
+            ("/work-orders", "status_id", &theirs.work_order_status),
+            ("/work-orders", "assigned_to", &theirs.user),
             ("/tasks", "contact_id", &theirs.contact),
             ("/tasks", "customer_id", &theirs.company),
             ("/tasks", "deal_id", &theirs.opportunity),

@@ -2,7 +2,7 @@
 
 mod calls;
 mod door;
-mod pipe;
+pub(crate) mod pipe;
 mod resources;
 mod tools;
 
@@ -79,7 +79,7 @@ fn call(client: &Client, tool: &str, arguments: Value) -> (Value, bool) {
 
 /// Calls a tool that must succeed; its whole answer.
 #[track_caller]
-fn done(client: &Client, tool: &str, arguments: Value) -> Value {
+pub(crate) fn done(client: &Client, tool: &str, arguments: Value) -> Value {
     match call(client, tool, arguments) {
         (answer, false) => answer,
         (error, true) => panic!("{tool} was refused: {error}"),

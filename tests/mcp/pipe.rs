@@ -27,7 +27,7 @@ fn conversation(requests: &[Value]) -> String {
         .collect()
 }
 
-fn calling(tool: &str, arguments: Value) -> Value {
+pub(crate) fn calling(tool: &str, arguments: Value) -> Value {
     request(
         "tools/call",
         json!({ "name": tool, "arguments": arguments }),
@@ -59,7 +59,7 @@ fn answers(output: &Output) -> Vec<Value> {
 
 /// Holds a conversation by the command with these options.
 #[track_caller]
-fn converse(server: &Server, options: &[&str], requests: &[Value]) -> Vec<Value> {
+pub(crate) fn converse(server: &Server, options: &[&str], requests: &[Value]) -> Vec<Value> {
     let arguments = [&["mcp"], options].concat();
     let output = server.cli_with_input(&arguments, &conversation(requests));
     let answers = answers(&output);

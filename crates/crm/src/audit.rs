@@ -1,5 +1,5 @@
 //! The field-level audit log, `crm_field_change_log`: append-only, written in
-//! the transaction of the change.
+//! the transaction of the change. [`change_log`](crate::change_log) reads it.
 
 use serde_json::Value as Json;
 use store::Tx;

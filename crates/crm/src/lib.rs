@@ -20,6 +20,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod bulk;
 pub mod caller;
+pub mod change_log;
 pub mod companies;
 pub mod contacts;
 pub mod credits;
@@ -55,6 +56,7 @@ pub mod tasks;
 pub mod text;
 pub mod time;
 pub mod users;
+pub mod work_orders;
 pub mod workspaces;
 
 pub use caller::{Actor, ActorKind, Caller, Ids};

@@ -1,10 +1,11 @@
 //! Tasks, activities and referrals name the records that they are about, costs
-//! their suppliers, and outlast them: whoever deletes a record takes its name off first.
+//! their suppliers, work orders who is to do them, and outlast them: whoever deletes
+//! a record takes its name off first.
 //!
 //! Whoever names a record holds it until the end of the transaction, so it is
 //! either named in time to be taken off or not found. Locks are taken in one
-//! order: contacts, companies and users, then opportunities, then what names
-//! them.
+//! order: contacts, companies and users, then opportunities, then their products,
+//! then what names them.
 
 use store::{Engine, Tx};
 use uuid::Uuid;
@@ -41,7 +42,7 @@ pub(crate) const OF_COMPANY: &[Column] = &[
 ];
 
 /// What names users.
-pub(crate) const OF_USER: &[Column] = &[("tasks", "assigned_to")];
+pub(crate) const OF_USER: &[Column] = &[("tasks", "assigned_to"), ("work_orders", "assigned_to")];
 
 /// Takes the name of a locked record off whatever names it in these columns.
 pub(crate) fn clear(tx: &mut Tx<'_>, who: &Caller, columns: &[Column], id: Uuid) -> Result<()> {

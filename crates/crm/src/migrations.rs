@@ -29,6 +29,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "products", "0007_products.sql"),
     migration!(8, "work", "0008_work.sql"),
     migration!(9, "referrals", "0009_referrals.sql"),
+    migration!(11, "work_orders", "0011_work_orders.sql"),
+    migration!(12, "change_log", "0012_change_log.sql"),
 ];
 
 #[cfg(test)]
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
     use crate::testing::{Blank, NOW, given};
     use crate::time::Timestamp;
-    use crate::{Caller, Ids, opportunities};
+    use crate::{Caller, Ids, opportunities, work_orders};
 
     const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
     const WORKSPACE: Uuid = Uuid::from_u128(1);
@@ -120,18 +122,38 @@ mod tests {
     async fn serves(store: &Store) {
         let now = Timestamp::parse(NOW).unwrap();
         let who = Caller::operator(WORKSPACE, now, Ids::default());
-        let (old, new) = store
+        let (old, new, statuses) = store
             .write(move |tx| {
                 let old = opportunities::get(tx, &who, OPPORTUNITY, &given(json!({})))?;
                 opportunities::update(tx, &who, OPPORTUNITY, given(json!({"name": "Gate"})))?;
                 let fields =
                     given(json!({"name": "New", "contact_id": CONTACT, "stage_id": STAGE}));
-                Ok::<_, crate::Error>((old, opportunities::create(tx, &who, fields)?))
+                let new = opportunities::create(tx, &who, fields)?;
+                Ok::<_, crate::Error>((old, new, work_orders::statuses(tx, &who)?))
             })
             .await
             .unwrap();
         assert_eq!((&*old.name, old.placements.len()), ("Fence", 1));
         assert_eq!((&*new.name, new.placements.len()), ("New", 1));
+        let labels: Vec<_> = statuses
+            .iter()
+            .map(|one| (&*one.label, one.is_terminal))
+            .collect();
+        assert_eq!(
+            labels,
+            [
+                ("Scheduled", false),
+                ("In progress", false),
+                ("On hold", false),
+                ("Completed", true),
+                ("Cancelled", true),
+            ]
+        );
+        for status in statuses {
+            assert_eq!(status.id.get_version_num(), 7, "{}", status.id);
+            assert_eq!(status.id.get_variant(), uuid::Variant::RFC4122);
+            assert_eq!(status.id.as_bytes()[..6], WORKSPACE.as_bytes()[..6]);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

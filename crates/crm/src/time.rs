@@ -19,12 +19,17 @@ pub struct Timestamp(jiff::Timestamp);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(civil::Date);
 
+/// A time of the day, to the minute: `09:30`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(civil::Time);
+
 /// An instant that may be given as a day, which then means its start in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub Timestamp);
 
 const NOT_A_TIMESTAMP: &str = "must be an RFC 3339 timestamp such as 2026-03-01T09:00:00.000Z";
 const NOT_A_DATE: &str = "must be a date such as 2026-03-01";
+const NOT_A_TIME: &str = "must be a time of the day such as 09:30";
 const NOT_A_MOMENT: &str = "must be a date such as 2026-03-01 or an RFC 3339 timestamp such as \
                             2026-03-01T09:00:00.000Z";
 
@@ -138,6 +143,51 @@ impl std::fmt::Display for Date {
     }
 }
 
+impl TimeOfDay {
+    /// Reads `HH:MM`, as `HH:MM:00` too, which is how databases write it.
+    ///
+    /// # Errors
+    /// It has another form or is no time of the day.
+    pub fn parse(text: &str) -> Result<Self, Flaw> {
+        let text = text.trim();
+        let minutes = match text.len() {
+            8 => text.strip_suffix(":00").unwrap_or(text),
+            _ => text,
+        };
+        civil::Time::strptime("%H:%M", minutes)
+            .ok()
+            .map(Self)
+            .filter(|time| time.to_string() == minutes)
+            .ok_or_else(|| Flaw::new(NOT_A_TIME))
+    }
+}
+
+impl std::fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.0.hour(), self.0.minute())
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl store::FromColumn for TimeOfDay {
+    const EXPECTS: &'static str = "a time of the day";
+
+    fn from_cell(cell: store::Cell<'_>) -> Option<Self> {
+        Self::parse(&String::from_cell(cell)?).ok()
+    }
+}
+
+impl From<TimeOfDay> for store::Value {
+    fn from(time: TimeOfDay) -> Self {
+        Self::Text(time.to_string())
+    }
+}
+
 macro_rules! written_as_text {
     ($type:ident, $format:literal, $example:literal, $expected:ident, $parse:expr) => {
         impl Serialize for $type {
@@ -202,6 +252,9 @@ written_as_text!(
     Timestamp::parse
 );
 written_as_text!(Date, "date", "2026-03-01", NOT_A_DATE, Date::parse);
+read_from_text!(TimeOfDay, NOT_A_TIME, TimeOfDay::parse, {
+    "type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "examples": ["09:30"]
+});
 read_from_text!(Moment, NOT_A_MOMENT, Moment::parse, {
     "anyOf": [{ "type": "string", "format": "date" }, { "type": "string", "format": "date-time" }],
     "examples": ["2026-03-01"]
@@ -214,5 +267,29 @@ impl Moment {
             .or_else(|_| Timestamp::parse(text))
             .map(Self)
             .map_err(|_| Flaw::new(NOT_A_MOMENT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_the_day_has_hours_and_minutes() {
+        for (text, time) in [
+            ("09:30", Some("09:30")),
+            (" 23:59 ", Some("23:59")),
+            ("00:00:00", Some("00:00")),
+            ("09:30:30", None),
+            ("24:00", None),
+            ("9:30", None),
+            ("09:60", None),
+            ("09.30", None),
+            ("", None),
+            ("٠٩:٣٠", None),
+        ] {
+            let read = TimeOfDay::parse(text).ok().map(|time| time.to_string());
+            assert_eq!(read.as_deref(), time, "{text}");
+        }
     }
 }

@@ -161,7 +161,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut fields: UserFields) -
 }
 
 /// Ends a membership; the next user of each of their opportunities takes over, and
-/// their tasks are nobody's.
+/// their tasks and work orders are nobody's.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     record::lock::<User>(tx, who, id)?;
     crate::opportunities::unassign_everywhere(tx, who, id)?;

@@ -20,6 +20,7 @@ use crate::stages::{self, StageFields};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
 use crate::users::{self, Role, User, UserFields};
+use crate::work_orders;
 
 /// An IANA time zone, such as `Australia/Sydney`.
 pub type ZoneName = Checked<ZoneRule>;
@@ -282,7 +283,7 @@ fn set_up(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
     Ok(noted > 0)
 }
 
-/// Creates a workspace with a pipeline and an administrator. Answers the
+/// Creates a workspace with a pipeline, statuses for work orders and an administrator. Answers the
 /// operator who may go on to fill it.
 pub fn create(
     tx: &mut Tx<'_>,
@@ -307,6 +308,7 @@ pub fn create(
         ],
     )?;
     create_pipeline(tx, &who)?;
+    work_orders::create_first_statuses(tx, &who)?;
     create_administrator(tx, &who)?;
     Ok((get(tx, &who)?, who))
 }

@@ -68,6 +68,17 @@ impl Engine {
         }
     }
 
+    /// A column that is only compared, in a condition where another one tells rows
+    /// apart better: no index is sought by it. PostgreSQL knows by itself which of
+    /// two indexes leaves fewer rows, SQLite does not without statistics.
+    #[must_use]
+    pub fn in_passing(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("+{column}"),
+            Self::Postgres => column.to_owned(),
+        }
+    }
+
     /// The condition "the column `doc` of `table`, here called `alias`,
     /// contains one of `terms`", through the index; and what to bind from
     /// `$param` on.

@@ -3,6 +3,7 @@
 mod activities;
 mod agents;
 mod api_keys;
+mod change_log;
 mod companies;
 mod contacts;
 mod exports;
@@ -13,6 +14,7 @@ mod products;
 mod referrals;
 mod tasks;
 mod users;
+mod work_orders;
 mod workspace;
 
 use crate::operation::Operation;
@@ -30,9 +32,11 @@ pub fn all() -> Vec<Operation> {
         tasks::operations(),
         activities::operations(),
         referrals::operations(),
+        work_orders::operations(),
         users::operations(),
         workspace::operations(),
         exports::operations(),
+        change_log::operations(),
         api_keys::operations(),
     ]
     .into_iter()

@@ -10,6 +10,7 @@ use crm::opportunities::{
 use crm::paging::PageRequest;
 use crm::search::Search;
 use crm::tasks;
+use crm::work_orders;
 
 use crate::envelope::{Created, Deleted, Moved, One};
 use crate::operation::Operation;
@@ -68,7 +69,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete an opportunity",
-                "Its products with their costs, its cards and its links to contacts and users go \
+                "Its products with their costs and work orders, its cards and its links to contacts and users go \
                  with it; the contacts, the company and the users stay, and its tasks, activities \
                  and referrals without it. It can't be undone: to close an opportunity, move it to \
                  a lost stage instead.",
@@ -198,6 +199,16 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The tasks about it, the newest first.",
             )
             .read(|db, who, [id], page: PageRequest| tasks::of_opportunity(db, who, id, page)),
+        Operation::get(
+            "/opportunities/:id/work-orders",
+            "get_opportunity_work_orders",
+        )
+        .scopes(READ)
+        .about(
+            "List an opportunity's work orders",
+            "Those of all its products, the newest first.",
+        )
+        .read(|db, who, [id], page: PageRequest| work_orders::of_opportunity(db, who, id, page)),
         Operation::post("/opportunities/bulk-create", "bulk_create_opportunities")
             .scopes(WRITE)
             .about(

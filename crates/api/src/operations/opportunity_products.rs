@@ -56,7 +56,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .scopes(WRITE)
         .about(
             "Remove a product from an opportunity",
-            "What it cost goes with it; the product itself stays. `products_value` of the \
+            "What it cost and its work orders go with it; the product itself stays. `products_value` of the \
              opportunity follows.",
         )
         .write(|tx, who, [id, line_id], automations: Automations| {

@@ -49,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Delete a user",
                 "Ends the membership; on each opportunity the user assigned next takes over, and \
-                 the user's tasks stay, assigned to nobody. To keep the name on past work, set \
+                 the user's tasks and work orders stay, assigned to nobody. To keep the name on past work, set \
                  `is_active` to false by `update_user` instead.",
             )
             .write(|tx, who, [id], _: Nothing| users::delete(tx, who, id)),

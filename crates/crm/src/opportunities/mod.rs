@@ -557,8 +557,8 @@ pub(crate) fn write_changes(
     )
 }
 
-/// Deletes an opportunity with its products, its cards and its links; what names it
-/// stays.
+/// Deletes an opportunity with its products and their work orders, its cards and its
+/// links; what names it stays.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     cards::lock_stages(tx, who, vec![id], None)?;
     record::lock::<Opportunity>(tx, who, id)?;

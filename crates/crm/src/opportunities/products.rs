@@ -252,7 +252,7 @@ pub fn update_product(
     one(tx, who, &opportunity, line_id)
 }
 
-/// Takes a product off an opportunity, with what it costs.
+/// Takes a product off an opportunity, with what it costs and its work orders.
 pub fn remove_product(
     tx: &mut Tx<'_>,
     who: &Caller,

@@ -30,6 +30,7 @@ use crm::tasks;
 use crm::time::{Date, Timestamp};
 use crm::{
     Actor, ActorKind, Caller, Error, Result, product_costs, products, settings, stages, users,
+    work_orders,
 };
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, civil};
@@ -46,6 +47,7 @@ const PRODUCTS: &str = include_str!("products.csv");
 const PRODUCT_COSTS: &str = include_str!("product_costs.csv");
 const OPPORTUNITIES: &str = include_str!("opportunities.csv");
 const OPPORTUNITY_PRODUCTS: &str = include_str!("opportunity_products.csv");
+const WORK_ORDERS: &str = include_str!("work_orders.csv");
 const REFERRALS: &str = include_str!("referrals.csv");
 const ACTIVITIES: &str = include_str!("activities.csv");
 const TASKS: &str = include_str!("tasks.csv");
@@ -82,6 +84,9 @@ pub(crate) fn fill(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
     for row in table(OPPORTUNITIES)? {
         demo.add_opportunity(tx, row)?;
     }
+    for row in table(WORK_ORDERS)? {
+        demo.add_work_order(tx, row)?;
+    }
     for row in table(REFERRALS)? {
         demo.add_referral(tx, row)?;
     }
@@ -110,6 +115,8 @@ struct Demo<'a> {
     costs: HashMap<String, Vec<Cost>>,
     /// The products of the opportunities that are yet to be made.
     lines: HashMap<String, Vec<Row>>,
+    /// The rows of products that opportunities have, by the names of both.
+    sold: HashMap<(String, String), Uuid>,
 }
 
 /// A cost of a product.
@@ -139,6 +146,7 @@ impl<'a> Demo<'a> {
             ids: HashMap::new(),
             costs: HashMap::new(),
             lines: HashMap::new(),
+            sold: HashMap::new(),
         };
         let pipelines = pipelines::list(tx, who, PageRequest::default())?.items;
         let sales = pipelines.iter().find(|pipeline| pipeline.is_default);
@@ -175,7 +183,7 @@ impl<'a> Demo<'a> {
 
     fn add_company(&mut self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
         let who = self.on(row.need("created_on")?)?;
-        row.gather_metadata(&["payment_terms"]);
+        row.gather("metadata", &["payment_terms"]);
         let new = NewCompany {
             automations: Automations::skipped(),
             ..row.read()?
@@ -233,7 +241,8 @@ impl<'a> Demo<'a> {
     }
 
     /// Adds a product to an opportunity, with what so much of it costs.
-    fn add_line(&self, tx: &mut Tx<'_>, who: &Caller, id: Uuid, mut row: Row) -> Result<()> {
+    fn add_line(&mut self, tx: &mut Tx<'_>, who: &Caller, to: &str, mut row: Row) -> Result<()> {
+        let id = self.id(to)?;
         let product: String = row.need("product")?;
         let quantity: u32 = row.need("quantity")?;
         row.put("product_id", &self.id(&product)?);
@@ -252,6 +261,7 @@ impl<'a> Demo<'a> {
             row.put("supplier_id", &self.supplier(cost)?);
             opportunities::add_cost(tx, who, id, line, row.read()?)?;
         }
+        self.sold.insert((to.to_owned(), product), line);
         Ok(())
     }
 
@@ -266,7 +276,7 @@ impl<'a> Demo<'a> {
         row.put("name", &name);
         let lines = self.lines.remove(&name).unwrap_or_default();
 
-        row.gather_metadata(&["material", "size"]);
+        row.gather("metadata", &["material", "size"]);
         row.replace("contact_id", |name: String| self.id(&name))?;
         row.replace("customer_id", |name: String| self.id(&name))?;
         row.replace("value", |dollars: u32| Ok(dollars))?;
@@ -288,6 +298,7 @@ impl<'a> Demo<'a> {
         };
         let made = opportunities::create(tx, &who, new)?;
         let id = made.id;
+        self.ids.insert(name.clone(), id);
         for user in &sellers {
             opportunities::assign_user(tx, &who, id, self.id(user)?)?;
         }
@@ -295,14 +306,34 @@ impl<'a> Demo<'a> {
             opportunities::add_contact(tx, &who, id, self.id(contact)?)?;
         }
         for line in lines {
-            self.add_line(tx, &who, id, line)?;
+            self.add_line(tx, &who, &name, line)?;
         }
         let who = self.seller_on(seller, moved_on)?;
         opportunities::move_to(tx, &who, id, self.stage(&stage)?)?;
         if let Some(stage) = service_stage {
             opportunities::add_card(tx, &who, id, self.stage(&stage)?)?;
         }
-        self.ids.insert(made.name.to_string(), id);
+        Ok(())
+    }
+
+    /// Each begins with the first status and then gets the one that it has now.
+    fn add_work_order(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let who = self.seller_on(&row.need::<String>("by")?, row.need("created_on")?)?;
+        let status: Option<String> = row.take("status")?;
+        let changed_on = row.take("changed_on")?;
+        let what = (row.need("opportunity")?, row.need("product")?);
+        let line = self.sold.get(&what).ok_or_else(|| missing(&what.1))?;
+        row.put("deal_product_id", line);
+        row.gather("data", &["crew", "bring"]);
+        row.replace("schedule_date", |days| Ok(self.day(days)))?;
+        row.replace("assigned_to", |name: String| self.id(&name))?;
+        let id = work_orders::create(tx, &who, row.read()?)?.id;
+        if let (Some(status), Some(days)) = (status, changed_on) {
+            let mut row = Row(Map::new());
+            row.put("status", &status);
+            let who = self.seller_on(&who.actor.name, days)?;
+            work_orders::update(tx, &who, id, row.read()?)?;
+        }
         Ok(())
     }
 
@@ -470,11 +501,11 @@ impl Row {
         Ok(())
     }
 
-    /// Puts the columns that are custom fields where those belong.
-    fn gather_metadata(&mut self, keys: &[&str]) {
+    /// Puts the columns that are parts of an object into that field.
+    fn gather(&mut self, field: &str, keys: &[&str]) {
         let values = keys.iter().filter_map(|key| self.0.remove_entry(*key));
         let values: Map<_, _> = values.collect();
-        self.put("metadata", &values);
+        self.put(field, &values);
     }
 
     /// Reads what is left as a request would be read.

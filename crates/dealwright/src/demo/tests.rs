@@ -8,6 +8,7 @@ use crm::products::ListProducts;
 use crm::referrals::{ListReferrals, ReferralStatus};
 use crm::tasks::{ListTasks, TaskStatus};
 use crm::users::ListUsers;
+use crm::work_orders::ListWorkOrders;
 use crm::workspaces::{self, NewWorkspace};
 use crm::{Ids, MIGRATIONS};
 use store::{Db, Options, Store, Target as Database};
@@ -112,6 +113,8 @@ async fn each_workspace_gets_all_that_the_tables_name() {
         assert_eq!(count(db, who, costs), 42);
         let lines = "opportunity_products where workspace_id = $1";
         assert_eq!(count(db, who, lines), 49);
+        let orders = work_orders::list(db, who, &all::<ListWorkOrders>()).unwrap();
+        assert_eq!(orders.items.len(), 12);
         let tasks = tasks::list(db, who, &all::<ListTasks>()).unwrap();
         let activities = activities::list(db, who, &all::<ListActivities>()).unwrap();
         let referrals = referrals::list(db, who, &all::<ListReferrals>()).unwrap();
@@ -290,6 +293,35 @@ async fn what_was_done_and_is_to_be_done_fits_the_opportunities() {
             assert_eq!(deal.status == Status::Won, won, "{}", deal.name);
             assert_eq!(referral.converted_at, deal.won_at, "{}", deal.name);
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_won_is_carried_out_around_today() {
+    in_filled_workspaces(|db, who| {
+        let won: HashMap<_, _> = every_opportunity(db, who)
+            .into_iter()
+            .filter_map(|one| Some((one.id, one.won_at?)))
+            .collect();
+        let today = who.locale(db).unwrap().date_at(who.now);
+        let ended = work_orders::statuses(db, who).unwrap();
+        let ended = ended.iter().filter(|status| status.is_terminal);
+        let ended: Vec<_> = ended.map(|status| status.id).collect();
+        let orders = work_orders::list(db, who, &all::<ListWorkOrders>()).unwrap();
+        let (mut past, mut ahead) = (0, 0);
+        for order in orders.items {
+            let what = format!("{} for {}", order.product_name, order.deal_name);
+            let begun = won[&order.opportunity_id];
+            assert!((begun..=who.now).contains(&order.created_at), "{what}");
+            let changed = order.status_changed_at;
+            assert!((order.created_at..=who.now).contains(&changed), "{what}");
+            let is_past = order.schedule_date.unwrap() < today;
+            let is_done = ended.contains(&order.status_id);
+            assert!(is_past || !is_done, "{what} is done before its day");
+            *(if is_past { &mut past } else { &mut ahead }) += 1;
+        }
+        assert_eq!((past, ahead), (7, 5));
     })
     .await;
 }
