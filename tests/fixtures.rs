@@ -22,6 +22,8 @@ pub(crate) struct Business {
     /// The product as the opportunity has it, and what it costs there.
     pub(crate) line: String,
     pub(crate) line_cost: String,
+    pub(crate) invoice: String,
+    pub(crate) line_item: String,
     pub(crate) task: String,
     pub(crate) activity: String,
     pub(crate) referral: String,
@@ -70,6 +72,14 @@ impl Business {
         );
         let line_cost = format!("/opportunities/{opportunity}/product-costs/{line}");
         let line_cost = create(client, &line_cost, cost);
+        let invoice = json!({"customer_id": company, "opportunity_id": opportunity});
+        let invoice = create(client, "/invoices", invoice);
+        let line_item = json!({"description": "Gears", "product_id": product, "quantity": 4});
+        let line_item = create(
+            client,
+            &format!("/invoices/{invoice}/line-items"),
+            line_item,
+        );
         let about = json!({
             "deal_id": opportunity,
             "contact_id": contact,
@@ -98,6 +108,8 @@ impl Business {
             product_cost,
             line,
             line_cost,
+            invoice,
+            line_item,
             task,
             activity,
             referral,
@@ -117,6 +129,8 @@ impl Business {
             &self.product_cost,
             &self.line,
             &self.line_cost,
+            &self.invoice,
+            &self.line_item,
             &self.task,
             &self.activity,
             &self.referral,
@@ -134,6 +148,8 @@ impl Business {
             ("users", _) => &self.user,
             ("stages", _) => &self.stages[1],
             ("api-keys", _) => &self.api_key,
+            ("invoices", _) => &self.invoice,
+            ("line-items", _) => &self.line_item,
             ("tasks", _) => &self.task,
             ("activities", _) => &self.activity,
             ("referrals", _) => &self.referral,

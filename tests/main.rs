@@ -15,6 +15,7 @@ mod durability;
 mod fixtures;
 mod hostile;
 mod idempotency;
+mod invoices;
 mod isolation;
 mod keys;
 mod logs;

@@ -5,6 +5,7 @@ mod agents;
 mod api_keys;
 mod companies;
 mod contacts;
+mod invoices;
 mod opportunities;
 mod opportunity_products;
 mod pipelines;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Operation> {
         contacts::operations(),
         companies::operations(),
         products::operations(),
+        invoices::operations(),
         tasks::operations(),
         activities::operations(),
         referrals::operations(),
