@@ -7,7 +7,6 @@ use store::{Db, Tx};
 use uuid::Uuid;
 
 use crate::audit::{self, Entity};
-use crate::bulk::{self, Outcome, Records};
 use crate::caller::{Caller, Locale};
 use crate::companies::Company;
 use crate::error::{Error, Result};
@@ -16,15 +15,17 @@ use crate::mentions;
 use crate::money::{Amount, Currency, Total};
 use crate::opportunities::Opportunity;
 use crate::paging::{Page, PageRequest};
-use crate::public_ids::{self, Counter};
 use crate::record::{self, Column, New, Writable};
 use crate::sql::Condition;
 use crate::text::{Name, Text};
 use crate::time::{Date, Moment, Timestamp};
 
+mod bulk;
 pub mod lines;
+mod numbers;
 mod totals;
 
+pub use bulk::{BulkCreate, bulk_create};
 use lines::{Draft, LineItem, NewLineItems};
 use totals::{Totals, payable};
 
@@ -168,14 +169,6 @@ crate::input! {
 }
 
 crate::input! {
-    /// Invoices to create.
-    pub struct BulkCreate {
-        /// The invoices: 1 to 100, each as in POST /invoices.
-        required invoices: Records<NewInvoice>,
-    }
-}
-
-crate::input! {
     /// Which invoices are listed.
     pub struct InvoiceFilter {
         /// Those that are that far.
@@ -267,28 +260,6 @@ pub fn create(tx: &mut Tx<'_>, who: &Caller, new: NewInvoice) -> Result<Invoice>
     create_in(tx, who, &locale, new)
 }
 
-/// Creates invoices.
-pub fn bulk_create(
-    tx: &mut Tx<'_>,
-    who: &Caller,
-    input: BulkCreate,
-) -> Result<Outcome<usize, Invoice>> {
-    let (inputs, unknown) = input.invoices.read("invoices");
-    let named = |of: fn(&NewInvoice) -> &Patch<Uuid>| {
-        let named = inputs.iter().flatten().map(of);
-        named.filter_map(|named| named.value().copied())
-    };
-    mentions::hold_all::<Company>(tx, who, named(|new| &new.fields.0.company_id))?;
-    let opportunities = named(|new| &new.fields.0.opportunity_id)
-        .chain(named(|new| &new.old_names.trustpager_deal_id))
-        .chain(named(|new| &new.old_names.deal_id));
-    mentions::hold_all::<Opportunity>(tx, who, opportunities)?;
-    let locale = who.locale(tx)?;
-    bulk::create_each(tx, inputs, unknown, |tx, new| {
-        create_in(tx, who, &locale, new)
-    })
-}
-
 fn create_in(tx: &mut Tx<'_>, who: &Caller, locale: &Locale, new: NewInvoice) -> Result<Invoice> {
     let NewInvoice {
         fields: New(mut fields),
@@ -320,10 +291,10 @@ fn create_in(tx: &mut Tx<'_>, who: &Caller, locale: &Locale, new: NewInvoice) ->
     let totals: Totals = drafts.iter().map(Draft::totals).sum();
     let number = match fields.invoice_number.take() {
         Some(number) => {
-            take_number(tx, who, &number)?;
+            numbers::take(tx, who, &number)?;
             number.into()
         }
-        None => public_ids::next(tx, who, Counter::Invoice)?.into(),
+        None => numbers::next(tx, who)?.into(),
     };
     let mut columns = fields.columns();
     columns.push(Column {
@@ -332,7 +303,7 @@ fn create_in(tx: &mut Tx<'_>, who: &Caller, locale: &Locale, new: NewInvoice) ->
     });
     columns.extend(columns_of(totals)?);
     let invoice = record::insert::<Invoice>(tx, who, who.new_id(), columns);
-    let mut invoice = invoice.map_err(taken_meanwhile)?;
+    let mut invoice = invoice.map_err(numbers::taken_meanwhile)?;
     invoice.check_room()?;
     let lines = drafts
         .into_iter()
@@ -367,7 +338,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: InvoiceUpdate) -> 
     if let Some(number) = &fields.invoice_number
         && *number != invoice.invoice_number
     {
-        take_number(tx, who, number)?;
+        numbers::take(tx, who, number)?;
     }
     let changes = fields.apply(&mut invoice);
     if !changes.is_empty() {
@@ -376,7 +347,7 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: InvoiceUpdate) -> 
         let totals: Totals = lines.iter().map(LineItem::totals).sum();
         invoice.come_to(totals)?;
         let written = record::update::<Invoice>(tx, who, id, &changes, columns_of(totals)?);
-        written.map_err(taken_meanwhile)?;
+        written.map_err(numbers::taken_meanwhile)?;
         audit::log(tx, who, Entity::Invoice, id, &changes)?;
     }
     invoice.line_items = Some(lines);
@@ -400,41 +371,6 @@ fn columns_of(totals: Totals) -> Result<[Column; 2]> {
             value: tax_total.into(),
         },
     ])
-}
-
-/// Makes sure that a number is free, and that none like it is made later.
-fn take_number(tx: &mut Tx<'_>, who: &Caller, number: &Name) -> Result<()> {
-    public_ids::pass(tx, who, Counter::Invoice, number)?;
-    let other = tx.query_opt(
-        "select 1 from invoices where workspace_id = $1 and invoice_number = $2",
-        &store::params![who.workspace_id, number.clone()],
-        |row| row.get::<i64>(0),
-    )?;
-    match other {
-        None => Ok(()),
-        Some(_) => Err(taken()),
-    }
-}
-
-fn taken() -> Error {
-    Error::conflict(
-        "An invoice with this number exists already",
-        "Use another number, or leave it out to get the next one; \
-         GET /invoices?invoice_number= finds the invoice that has it.",
-    )
-}
-
-/// The error of someone who looked whether a number was free at the same time as
-/// another who took it.
-fn taken_meanwhile(error: Error) -> Error {
-    match error {
-        Error::Store(store::Error::UniqueViolation { constraint })
-            if constraint == "invoices_by_number" =>
-        {
-            taken()
-        }
-        error => error,
-    }
 }
 
 #[cfg(test)]
