@@ -25,6 +25,8 @@ pub(crate) struct Business {
     /// What is to be carried out of it, and how far that is.
     pub(crate) work_order: String,
     pub(crate) work_order_status: String,
+    pub(crate) invoice: String,
+    pub(crate) line_item: String,
     pub(crate) task: String,
     pub(crate) activity: String,
     pub(crate) referral: String,
@@ -78,6 +80,14 @@ impl Business {
         let work_order = json!({"deal_product_id": line, "assigned_to": user});
         let work_order = client.post("/work-orders", work_order).expect(201);
         let work_order_status = text(&work_order.data()["status_id"]);
+        let invoice = json!({"customer_id": company, "opportunity_id": opportunity});
+        let invoice = create(client, "/invoices", invoice);
+        let line_item = json!({"description": "Gears", "product_id": product, "quantity": 4});
+        let line_item = create(
+            client,
+            &format!("/invoices/{invoice}/line-items"),
+            line_item,
+        );
         let about = json!({
             "deal_id": opportunity,
             "contact_id": contact,
@@ -113,6 +123,8 @@ impl Business {
             line_cost,
             work_order: work_order.id(),
             work_order_status,
+            invoice,
+            line_item,
             task,
             activity,
             referral,
@@ -135,6 +147,8 @@ impl Business {
             &self.line_cost,
             &self.work_order,
             &self.work_order_status,
+            &self.invoice,
+            &self.line_item,
             &self.task,
             &self.activity,
             &self.referral,
@@ -155,6 +169,8 @@ impl Business {
             ("api-keys", _) => &self.api_key,
             ("work-orders", _) => &self.work_order,
             ("statuses", _) => &self.work_order_status,
+            ("invoices", _) => &self.invoice,
+            ("line-items", _) => &self.line_item,
             ("tasks", _) => &self.task,
             ("activities", _) => &self.activity,
             ("referrals", _) => &self.referral,

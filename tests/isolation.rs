@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fixtures::{Business, endpoints};
+use crate::fixtures::{Business, endpoints, list};
 use crate::harness::{Client, assert_error};
 
 /// Everything that a workspace has, as its own key reads it.
@@ -20,6 +20,9 @@ fn everything(client: &Client, business: &Business) -> Vec<Value> {
         ),
         "/products".to_owned(),
         format!("/products/{}/costs", business.product),
+        "/invoices".to_owned(),
+        format!("/invoices/{}", business.invoice),
+        format!("/opportunities/{}/invoices", business.opportunity),
         format!("/pipelines/{}", business.pipeline),
         format!("/pipelines/{}/summary", business.pipeline),
         "/pipelines".to_owned(),
@@ -55,7 +58,7 @@ on_both_engines! {
         let body = json!({
             "pipeline_id": ours.pipeline, "stage_id": ours.stages[2], "stage_ids": ours.stages,
             "product_id": ours.product, "product_ids": [ours.line], "cost_price": 1, "unit_cost": 1,
-            "label": "Ours",
+            "label": "Ours", "description": "Ours", "line_items": [{"description": "Ours"}],
         });
         let body = body.to_string();
         let mut tried = 0;
@@ -129,6 +132,14 @@ on_both_engines! {
         refused("PATCH", &format!("{costs}/{}", own.product_cost), supplied);
         refused("PATCH", &format!("{costs}/{}", theirs.product_cost), json!({"quantity": 2}));
         refused("DELETE", &format!("{costs}/{}", theirs.product_cost), json!({}));
+        let items = format!("/invoices/{}/line-items", own.invoice);
+        let billed = json!({"description": "Theirs", "product_id": theirs.product});
+        refused("POST", "/invoices", json!({"line_items": [billed]}));
+        refused("POST", &items, billed.clone());
+        refused("POST", &format!("/invoices/{}/line-items/bulk", theirs.invoice), json!({"line_items": [{"description": "Ours"}]}));
+        refused("PATCH", &format!("{items}/{}", own.line_item), billed);
+        refused("PATCH", &format!("{items}/{}", theirs.line_item), json!({"quantity": 2}));
+        refused("DELETE", &format!("{items}/{}", theirs.line_item), json!({}));
         let order = json!({"product_ids": [theirs.line]}).to_string();
         let answer = client.raw("POST", &format!("{lines}/reorder"), &[("content-type", "application/json")], order.as_bytes());
         assert_error(&answer, 400, "VALIDATION_ERROR", &["product_ids"]);
@@ -136,11 +147,12 @@ on_both_engines! {
             ("/tasks", &own.task, json!({"title": "Theirs"}), &["contact_id", "customer_id", "deal_id", "assigned_to"][..]),
             ("/activities", &own.activity, json!({"activity_type": "note", "subject": "Theirs"}), &["contact_id", "customer_id", "deal_id"]),
             ("/referrals", &own.referral, json!({"referrer_contact_id": own.contact}), &["referrer_contact_id", "referred_contact_id", "referred_deal_id"]),
+            ("/invoices", &own.invoice, json!({}), &["customer_id", "opportunity_id", "trustpager_deal_id", "deal_id"]),
         ] {
             for field in fields {
                 let id = match *field {
                     "customer_id" => &theirs.company,
-                    "deal_id" | "referred_deal_id" => &theirs.opportunity,
+                    "deal_id" | "referred_deal_id" | "opportunity_id" | "trustpager_deal_id" => &theirs.opportunity,
                     "assigned_to" => &theirs.user,
                     _ => &theirs.contact,
                 };
@@ -180,6 +192,13 @@ on_both_engines! {
         let record = json!({"name": "A", "contact_id": theirs.contact});
         let made = client.post("/opportunities/bulk-create", json!({"records": [record]})).expect(200).data();
         assert_eq!(made["errors"][0]["code"], "NOT_FOUND");
+        let invoices = json!([
+            {"customer_id": theirs.company}, {"opportunity_id": theirs.opportunity},
+            {"line_items": [{"description": "Theirs", "product_id": theirs.product}]},
+        ]);
+        let made = client.post("/invoices/bulk", json!({"invoices": invoices})).expect(200).data();
+        assert_eq!((&made["created_count"], &made["error_count"]), (&json!(0), &json!(3)));
+        assert!(list(&made["errors"]).iter().all(|error| error["code"] == "NOT_FOUND"), "{made}");
         for (path, id) in [
             ("/opportunities/bulk-delete", &theirs.opportunity),
             ("/contacts/bulk-delete", &theirs.contact),
@@ -216,6 +235,9 @@ on_both_engines! {
             ("/activities", "contact_id", &theirs.contact),
             ("/activities", "customer_id", &theirs.company),
             ("/activities", "deal_id", &theirs.opportunity),
+            ("/invoices", "customer_id", &theirs.company),
+            ("/invoices", "opportunity_id", &theirs.opportunity),
+            ("/invoices", "invoice_number", &"INV-002".to_owned()),
             ("/referrals", "referrer_contact_id", &theirs.contact),
             ("/referrals", "referred_contact_id", &theirs.contact),
             ("/referrals", "referred_deal_id", &theirs.opportunity),

@@ -17,6 +17,7 @@ mod export;
 mod fixtures;
 mod hostile;
 mod idempotency;
+mod invoices;
 mod isolation;
 mod keys;
 mod logs;

@@ -20,6 +20,8 @@ crate::words! {
         Company = "company",
         /// A product.
         Product = "product",
+        /// An invoice.
+        Invoice = "invoice",
     }
 }
 

@@ -32,7 +32,7 @@ impl Ids {
 impl FromJson for Ids {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
         let mut ids = Vec::new();
-        check_length(value)?;
+        check_length(value, MAX)?;
         for id in Vec::<Uuid>::from_json(value)?.unwrap_or_default() {
             if !ids.contains(&id) {
                 ids.push(id);
@@ -57,16 +57,16 @@ impl JsonSchema for Ids {
     }
 }
 
-/// The records that a call brings: 1 to 100, each read on its own.
+/// The records that a call brings: 1 to `MOST`, each read on its own.
 #[derive(Debug, Clone)]
-pub struct Records<I> {
+pub struct Records<I, const MOST: usize = MAX> {
     given: Vec<Value>,
     input: PhantomData<fn() -> I>,
 }
 
-impl<I: Input> FromJson for Records<I> {
+impl<I: Input, const MOST: usize> FromJson for Records<I, MOST> {
     fn from_json(value: &Value) -> Result<Option<Self>, Flaw> {
-        check_length(value)?;
+        check_length(value, MOST)?;
         Ok(Some(Self {
             given: value.as_array().cloned().unwrap_or_default(),
             input: PhantomData,
@@ -74,7 +74,7 @@ impl<I: Input> FromJson for Records<I> {
     }
 }
 
-impl<I: Input> JsonSchema for Records<I> {
+impl<I: Input, const MOST: usize> JsonSchema for Records<I, MOST> {
     fn inline_schema() -> bool {
         true
     }
@@ -85,17 +85,17 @@ impl<I: Input> JsonSchema for Records<I> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let record = crate::input::object_schema::<I>(generator);
-        json_schema!({ "type": "array", "minItems": 1, "maxItems": MAX, "items": record })
+        json_schema!({ "type": "array", "minItems": 1, "maxItems": MOST, "items": record })
     }
 }
 
-fn check_length(value: &Value) -> Result<(), Flaw> {
+fn check_length(value: &Value, most: usize) -> Result<(), Flaw> {
     match value.as_array().map(Vec::len) {
-        Some(1..=MAX) => Ok(()),
         Some(0) => Err(Flaw::new("must not be empty")),
-        Some(length) => Err(Flaw::new(format!(
-            "must have at most {MAX} entries, not {length}"
+        Some(length) if length > most => Err(Flaw::new(format!(
+            "must have at most {most} entries, not {length}"
         ))),
+        Some(_) => Ok(()),
         None => Err(Flaw::new(format!("must be a list, not {}", kind_of(value)))),
     }
 }
@@ -111,34 +111,36 @@ pub struct Outcome<K, R> {
     pub unknown: Vec<String>,
 }
 
-impl<I: Input> Records<I> {
+impl<I: Input, const MOST: usize> Records<I, MOST> {
     /// Each record as its input, or what is wrong with it; and the fields that
-    /// nothing asked for, as `records[2].colour`.
-    pub(crate) fn read(self) -> (Vec<Result<I>>, Vec<String>) {
+    /// nothing asked for, as `records[2].colour` where the records are given as
+    /// `field` of that name.
+    pub(crate) fn read(self, field: &str) -> (Vec<Result<I>>, Vec<String>) {
         let mut unknown = Vec::new();
         let read = self.given.into_iter().enumerate().map(|(index, record)| {
             let Value::Object(fields) = record else {
                 return Err(Error::invalid(
-                    format!("records[{index}]"),
+                    format!("{field}[{index}]"),
                     "must be an object",
                 ));
             };
             let (input, extra) = I::from_object(fields)?;
             let extra = extra.into_iter();
-            unknown.extend(extra.map(|name| format!("records[{index}].{name}")));
+            unknown.extend(extra.map(|name| format!("{field}[{index}].{name}")));
             Ok(input)
         });
         (read.collect(), unknown)
     }
 }
 
-/// Creates each of `records`.
-pub(crate) fn create<I: Input, R>(
+/// Creates each of `records`, which are given as `field`.
+pub(crate) fn create<I: Input, R, const MOST: usize>(
     tx: &mut Tx<'_>,
-    records: Records<I>,
+    field: &str,
+    records: Records<I, MOST>,
     create: impl FnMut(&mut Tx<'_>, I) -> Result<R>,
 ) -> Result<Outcome<usize, R>> {
-    let (inputs, unknown) = records.read();
+    let (inputs, unknown) = records.read(field);
     create_each(tx, inputs, unknown, create)
 }
 

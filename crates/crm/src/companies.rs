@@ -281,7 +281,7 @@ pub fn bulk_create(
 ) -> Result<Outcome<usize, Company>> {
     let automations = input.automations;
     let region = who.region(tx)?;
-    bulk::create(tx, input.records, |tx, mut new: NewCompany| {
+    bulk::create(tx, "records", input.records, |tx, mut new: NewCompany| {
         new.automations.add(&automations);
         read_phones(&mut new.fields.0, || Ok(region))?;
         insert(tx, who, new)

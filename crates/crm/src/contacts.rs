@@ -346,7 +346,7 @@ pub fn bulk_create(
 ) -> Result<Outcome<usize, Contact>> {
     let automations = input.automations;
     let region = who.region(tx)?;
-    bulk::create(tx, input.records, |tx, mut new: NewContact| {
+    bulk::create(tx, "records", input.records, |tx, mut new: NewContact| {
         new.automations.add(&automations);
         read_phones(&mut new.fields.0, || Ok(region))?;
         insert(tx, who, new)

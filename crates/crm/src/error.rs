@@ -109,6 +109,17 @@ impl Problems {
         self.missing.is_empty() && self.invalid.is_empty()
     }
 
+    /// Adds what is wrong with the object at `place`.
+    pub(crate) fn add_of(&mut self, place: &str, others: Self) {
+        let at = |field: String| format!("{place}.{field}");
+        self.missing.extend(others.missing.into_iter().map(at));
+        let invalid = others.invalid.into_iter();
+        self.invalid.extend(invalid.map(|problem| Problem {
+            field: at(problem.field),
+            ..problem
+        }));
+    }
+
     /// Notes that `field` can't be used.
     pub fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.invalid.push(Problem {

@@ -295,6 +295,50 @@ impl Fields {
         Some(given.into_iter().collect())
     }
 
+    /// A list of at most `most` objects, each read as `I` with all its problems;
+    /// none when it is absent, null or empty.
+    pub(crate) fn objects<I: Input>(&mut self, name: &str, most: usize) -> Option<Vec<I>> {
+        let items = match self.given.remove(name) {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(items)) if items.len() <= most => items,
+            Some(Value::Array(items)) => {
+                let length = items.len();
+                let message = format!("must have at most {most} entries, not {length}");
+                self.note(name, Flaw::new(message));
+                return None;
+            }
+            Some(other) => {
+                let message = format!("must be a list, not {}", kind_of(&other));
+                self.note(name, Flaw::new(message));
+                return None;
+            }
+        };
+        let count = items.len();
+        let read = items.into_iter().enumerate();
+        let read: Vec<_> = read
+            .filter_map(|(index, item)| self.object(format!("{name}[{index}]"), item))
+            .collect();
+        (read.len() == count).then_some(read)
+    }
+
+    /// An object within a field, whose problems and unknown fields are named after
+    /// its place.
+    fn object<I: Input>(&mut self, place: String, value: Value) -> Option<I> {
+        let Value::Object(object) = value else {
+            let message = format!("must be an object, not {}", kind_of(&value));
+            self.problems.invalid(place, message);
+            return None;
+        };
+        let mut fields = Self::of_object(object);
+        let read = I::read(&mut fields);
+        self.problems.add_of(&place, fields.problems);
+        let unknown = fields.given.into_keys();
+        // Nobody takes them, so they are left over with the others.
+        self.given
+            .extend(unknown.map(|name| (format!("{place}.{name}"), Value::Null)));
+        read
+    }
+
     fn take<T: FromJson>(&mut self, name: &'static str) -> Taken<T> {
         let read = match self.given.remove(name) {
             None => return Taken::Absent,
@@ -629,6 +673,33 @@ pub fn schema_of(fields: &[FieldDescription]) -> Schema {
 }
 
 impl FieldDescription {
+    /// A field of at most `most` objects that are read as `I`, which may be left
+    /// out; its example has what those of their fields give.
+    pub(crate) fn objects<I: Input>(
+        generator: &mut SchemaGenerator,
+        name: &'static str,
+        description: &str,
+        most: usize,
+    ) -> Self {
+        let mut fields = Vec::new();
+        I::describe(generator, &mut fields);
+        let examples = fields.iter();
+        let example: Map<_, _> = examples
+            .filter_map(|field| Some((field.name.to_owned(), field.example.clone()?)))
+            .collect();
+        Self {
+            name,
+            description: description.to_owned(),
+            required: false,
+            nullable: true,
+            may_be_blank: true,
+            example: Some(json!([example])),
+            schema: schemars::json_schema!({
+                "type": "array", "maxItems": most, "items": schema_of(&fields),
+            }),
+        }
+    }
+
     /// The field's schema with its description and its example, and with null
     /// where that may be sent.
     pub fn described_schema(&self) -> Value {

@@ -32,6 +32,7 @@ pub mod fold;
 pub mod idempotency;
 pub mod imports;
 pub mod input;
+pub mod invoices;
 pub mod links;
 mod mentions;
 pub mod metadata;

@@ -1,11 +1,13 @@
-//! Tasks, activities and referrals name the records that they are about, costs
-//! their suppliers, work orders who is to do them, and outlast them: whoever deletes
+//! Tasks, activities, referrals and invoices name the records that they are about,
+//! costs their suppliers, work orders who is to do them, line items their products,
+//! and outlast them: whoever deletes
 //! a record takes its name off first.
 //!
 //! Whoever names a record holds it until the end of the transaction, so it is
 //! either named in time to be taken off or not found. Locks are taken in one
-//! order: contacts, companies and users, then opportunities, then their products,
-//! then what names them.
+//! order: contacts, companies and users, then opportunities, then their products, then
+//! what names them. A product is held when it is named, and before the line item that
+//! names it.
 
 use store::{Engine, Tx};
 use uuid::Uuid;
@@ -24,6 +26,7 @@ pub(crate) const OF_OPPORTUNITY: &[Column] = &[
     ("tasks", "opportunity_id"),
     ("activities", "opportunity_id"),
     ("referrals", "referred_opportunity_id"),
+    ("invoices", "opportunity_id"),
 ];
 
 /// What names contacts and can be without.
@@ -39,10 +42,14 @@ pub(crate) const OF_COMPANY: &[Column] = &[
     ("activities", "company_id"),
     ("product_costs", "supplier_id"),
     ("opportunity_product_costs", "supplier_id"),
+    ("invoices", "company_id"),
 ];
 
 /// What names users.
 pub(crate) const OF_USER: &[Column] = &[("tasks", "assigned_to"), ("work_orders", "assigned_to")];
+
+/// What names products and can be without.
+pub(crate) const OF_PRODUCT: &[Column] = &[("invoice_line_items", "product_id")];
 
 /// Takes the name of a locked record off whatever names it in these columns.
 pub(crate) fn clear(tx: &mut Tx<'_>, who: &Caller, columns: &[Column], id: Uuid) -> Result<()> {
@@ -74,6 +81,27 @@ pub(crate) fn hold<R: Record>(tx: &Tx<'_>, who: &Caller, named: &Patch<Uuid>) ->
         Some(id) => record::share::<R>(tx, who, *id).map(drop),
         None => Ok(()),
     }
+}
+
+/// Makes sure that those of the records that are there stay, for a call that is
+/// about to name them one by one in another order.
+pub(crate) fn hold_all<R: Record>(
+    tx: &Tx<'_>,
+    who: &Caller,
+    ids: impl Iterator<Item = Uuid>,
+) -> Result<()> {
+    let engine = tx.engine();
+    tx.query(
+        &format!(
+            "select 1 from {} where workspace_id = $1 and id {} order by id{}",
+            R::TABLE,
+            engine.any(2),
+            engine.for_share()
+        ),
+        &store::params![who.workspace_id, ids.collect::<Vec<_>>()],
+        |row| row.get::<i64>(0),
+    )?;
+    Ok(())
 }
 
 /// Locks the opportunity that is named and the one that was, whose fields follow

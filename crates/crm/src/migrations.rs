@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "products", "0007_products.sql"),
     migration!(8, "work", "0008_work.sql"),
     migration!(9, "referrals", "0009_referrals.sql"),
+    migration!(10, "invoices", "0010_invoices.sql"),
     migration!(11, "work_orders", "0011_work_orders.sql"),
     migration!(12, "change_log", "0012_change_log.sql"),
 ];

@@ -9,10 +9,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
+use crate::error::Error;
 use crate::input::{Flaw, FromJson, kind_of};
 
 /// Units of the last decimal kept in one whole.
 pub const SCALE: i64 = 10_000;
+
+/// How many decimals are kept.
+const DECIMALS: u32 = 4;
 
 /// The largest whole number that there is room for.
 const WHOLE: i64 = i64::MAX / SCALE;
@@ -72,6 +76,27 @@ impl Amount {
             .to_i64()
             .map(Self)
     }
+
+    /// It in so many decimals, at most four, rounded half away from zero; none if
+    /// there is no room for it.
+    pub fn rounded_to(self, decimals: u32) -> Option<Self> {
+        let part = 10_i128.pow(DECIMALS - decimals);
+        i64::try_from(rounded(self.0.into(), part)? * part)
+            .ok()
+            .map(Self)
+    }
+
+    /// The error for what would come to more than an amount can hold: `what` does,
+    /// by what was given as `field`.
+    pub(crate) fn no_room(field: &str, what: &str) -> Error {
+        Error::invalid(
+            field,
+            format!(
+                "must be closer to 0: {what} would lie beyond ±{}",
+                Self::MAX
+            ),
+        )
+    }
 }
 
 impl Percent {
@@ -130,11 +155,15 @@ impl Worth {
     /// It in four decimals, rounded half away from zero; none if an amount could
     /// not hold it.
     pub fn rounded(self) -> Option<Amount> {
-        let part = Self::SCALE / i128::from(SCALE);
-        let half = part / 2 * self.0.signum();
-        i64::try_from(self.0.checked_add(half)? / part)
-            .ok()
-            .map(Amount)
+        self.rounded_to(DECIMALS)
+    }
+
+    /// It in so many decimals, at most four, rounded half away from zero; none if
+    /// an amount could not hold it.
+    pub fn rounded_to(self, decimals: u32) -> Option<Amount> {
+        let part = Self::SCALE / 10_i128.pow(decimals);
+        let units = rounded(self.0, part)? * 10_i128.pow(DECIMALS - decimals);
+        i64::try_from(units).ok().map(Amount)
     }
 }
 
@@ -207,6 +236,20 @@ impl Currency {
     pub fn code(self) -> &'static str {
         self.0.code()
     }
+
+    /// How many decimals its smallest unit has, as ISO 4217 says: 2 where cents are
+    /// paid, 0 where nothing is smaller than one. What has no such unit, as gold,
+    /// has all that are kept.
+    pub fn decimals(self) -> u32 {
+        self.0.exponent().map_or(DECIMALS, u32::from).min(DECIMALS)
+    }
+}
+
+/// How many times `part` goes into `number`, rounded half away from zero; none if
+/// there is no room for it. A part is one, or even.
+fn rounded(number: i128, part: i128) -> Option<i128> {
+    let half = part / 2 * number.signum();
+    Some(number.checked_add(half)? / part)
 }
 
 /// True for a number that rounds to nothing, however small it is: a decimal has
@@ -548,6 +591,37 @@ mod tests {
         assert_eq!(
             half.and(half).and_then(Worth::rounded),
             Some(Amount::from_units(1))
+        );
+    }
+
+    #[test]
+    fn money_is_rounded_to_what_can_be_paid() {
+        let decimals = |code| Currency::parse(code).unwrap().decimals();
+        assert_eq!(
+            ["JPY", "AUD", "KWD", "CLF", "XAU"].map(decimals),
+            [0, 2, 3, 4, 4]
+        );
+        for (given, in_each) in [
+            ("0.5", ["1", "0.5", "0.5", "0.5"]),
+            ("-2.4950", ["-2", "-2.5", "-2.495", "-2.495"]),
+            ("1.0049", ["1", "1", "1.005", "1.0049"]),
+            ("-0.0005", ["0", "0", "-0.001", "-0.0005"]),
+        ] {
+            let amount = Amount::parse(given).unwrap();
+            let all = Worth::of(Quantity::ONE, amount, Percent::NONE).unwrap();
+            for (decimals, expected) in [0, 2, 3, 4].into_iter().zip(in_each) {
+                let rounded = amount.rounded_to(decimals);
+                assert_eq!(rounded.unwrap().to_string(), expected, "{given}");
+                assert_eq!(all.rounded_to(decimals), rounded, "{given}");
+            }
+        }
+        assert_eq!(
+            Amount::MAX.rounded_to(2).unwrap().to_string(),
+            "922337203685477.58"
+        );
+        assert_eq!(
+            (Amount::MAX.rounded_to(0), Amount::MAX.rounded_to(3)),
+            (None, None)
         );
     }
 

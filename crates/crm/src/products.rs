@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::audit::{self, Entity};
 use crate::caller::Caller;
 use crate::error::{Error, Result};
+use crate::mentions;
 use crate::metadata::Metadata;
 use crate::money::{Amount, Currency, Percent};
 use crate::paging::{Page, PageRequest};
@@ -142,9 +143,10 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, fields: ProductFields) ->
 pub(crate) const USED: &str =
     "select 1 from opportunity_products where workspace_id = $1 and product_id = $2 limit 1";
 
-/// Deletes a product with its costs, unless opportunities use it.
+/// Deletes a product with its costs, unless opportunities use it. Line items of
+/// invoices say by themselves what was billed, and stay.
 pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
-    // Locked, so that no opportunity takes it up meanwhile.
+    // Locked, so that nothing takes it up meanwhile.
     record::lock::<Product>(tx, who, id)?;
     let used = tx.query_opt(USED, &store::params![who.workspace_id, id], |row| {
         row.get::<i64>(0)
@@ -156,6 +158,7 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
              The opportunities keep what they have of it.",
         ));
     }
+    mentions::clear(tx, who, mentions::OF_PRODUCT, id)?;
     search::remove::<Product>(tx, who, id)?;
     record::delete::<Product>(tx, who, id)
 }

@@ -1,4 +1,5 @@
-//! The short ids that people say to each other: `OPP-001`, `C-001`, `A-001`.
+//! The short ids that people say to each other: `OPP-001`, `C-001`, `A-001`,
+//! `INV-001`.
 
 use store::Tx;
 
@@ -11,6 +12,7 @@ pub(crate) enum Counter {
     Opportunity,
     Contact,
     Company,
+    Invoice,
 }
 
 impl Counter {
@@ -19,6 +21,7 @@ impl Counter {
             Self::Opportunity => "OPP",
             Self::Contact => "C",
             Self::Company => "A",
+            Self::Invoice => "INV",
         }
     }
 }
@@ -36,4 +39,24 @@ pub(crate) fn next(tx: &Tx<'_>, who: &Caller, counter: Counter) -> Result<String
         |row| row.get(0),
     )?;
     Ok(format!("{prefix}-{number:03}"))
+}
+
+/// Has the counter go on behind an id that was given by hand, if it is one of its
+/// kind.
+pub(crate) fn pass(tx: &mut Tx<'_>, who: &Caller, counter: Counter, id: &str) -> Result<()> {
+    let prefix = counter.prefix();
+    let digits = id
+        .strip_prefix(prefix)
+        .and_then(|rest| rest.strip_prefix('-'))
+        // With more of them there might be no room for what comes next.
+        .filter(|digits| digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    if let Some(number) = digits.and_then(|digits| digits.parse::<i64>().ok()) {
+        tx.enqueue(
+            "insert into counters (workspace_id, name, value) values ($1, $2, $3)
+             on conflict (workspace_id, name) do update set value = excluded.value
+             where counters.value < excluded.value",
+            store::params![who.workspace_id, prefix, number],
+        )?;
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ for name, texts in FORMATS.items():
 RULES = [
     "before can't be combined with cursor or after",
     "must be closer to 0: ",
+    ": both name the opportunity",
     "rows of the opportunity's products exactly once",
     "must name rows of products, of which the opportunity has none",
     "can only be given when the status is",

@@ -59,8 +59,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .scopes(WRITE)
             .about(
                 "Delete a company",
-                "Its opportunities, contacts, tasks and activities stay, without it, and so do the \
-                 costs that name it as their supplier. It can't be undone.",
+                "Its opportunities, contacts, tasks, activities and invoices stay, without it, and \
+                 so do the costs that name it as their supplier. It can't be undone.",
             )
             .write(|tx, who, [id], automations: Automations| {
                 companies::delete(tx, who, id, &automations)

@@ -7,6 +7,7 @@ mod change_log;
 mod companies;
 mod contacts;
 mod exports;
+mod invoices;
 mod opportunities;
 mod opportunity_products;
 mod pipelines;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Operation> {
         contacts::operations(),
         companies::operations(),
         products::operations(),
+        invoices::operations(),
         tasks::operations(),
         activities::operations(),
         referrals::operations(),

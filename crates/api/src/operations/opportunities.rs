@@ -3,6 +3,7 @@
 use crm::activities;
 use crm::bulk;
 use crm::input::Nothing;
+use crm::invoices;
 use crm::opportunities::{
     self, BulkCreate, BulkMove, Expansions, ListOpportunities, NewOpportunity, OpportunityUpdate,
     Target,
@@ -70,8 +71,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Delete an opportunity",
                 "Its products with their costs and work orders, its cards and its links to contacts and users go \
-                 with it; the contacts, the company and the users stay, and its tasks, activities \
-                 and referrals without it. It can't be undone: to close an opportunity, move it to \
+                 with it; the contacts, the company and the users stay, and its tasks, activities, \
+                 referrals and invoices without it. It can't be undone: to close an opportunity, move it to \
                  a lost stage instead.",
             )
             .write(|tx, who, [id], _: Nothing| opportunities::delete(tx, who, id)),
@@ -209,6 +210,14 @@ pub(super) fn operations() -> Vec<Operation> {
             "Those of all its products, the newest first.",
         )
         .read(|db, who, [id], page: PageRequest| work_orders::of_opportunity(db, who, id, page)),
+        Operation::get("/opportunities/:id/invoices", "list_opportunity_invoices")
+            .scopes(&["opportunities:read", "invoices:read"])
+            .about(
+                "List an opportunity's invoices",
+                "What was billed for it, the newest first: every invoice whose \
+                 `trustpager_deal_id` it is. `get_invoice` has the line items.",
+            )
+            .read(|db, who, [id], page: PageRequest| invoices::of_opportunity(db, who, id, page)),
         Operation::post("/opportunities/bulk-create", "bulk_create_opportunities")
             .scopes(WRITE)
             .about(

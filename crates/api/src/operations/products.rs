@@ -51,7 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .about(
                 "Delete a product",
                 "With its costs. While opportunities use it that is a conflict: set `is_active` \
-                 to false instead.",
+                 to false instead. Invoices keep what they bill of it.",
             )
             .write(|tx, who, [id], _: Nothing| products::delete(tx, who, id)),
         Operation::get("/products/:id/costs", "list_product_costs")

@@ -14,7 +14,7 @@ const SUMMARY: &str = "\
 # Dealwright
 
 > A self-hosted sales pipeline server: an HTTP API for opportunities, pipelines, contacts, \
-companies, users, products, work orders, tasks, activities and referrals.
+companies, users, products, invoices, work orders, tasks, activities and referrals.
 ";
 
 /// The index. `public_url` is where clients reach the server.

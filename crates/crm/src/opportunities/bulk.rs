@@ -56,7 +56,7 @@ pub fn bulk_create(
         stage_id,
         position,
     };
-    let (mut inputs, unknown) = records.read();
+    let (mut inputs, unknown) = records.read("records");
     for new in inputs.iter_mut().flatten() {
         let own: &mut Placing = &mut new.placing;
         if own.pipeline_id.is_none() && own.stage_id.is_none() {

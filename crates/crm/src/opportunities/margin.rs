@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::audit::Entity;
 use crate::caller::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::money::{Amount, Currency, Total, Worth};
 
@@ -163,7 +163,7 @@ pub(super) fn recount(
         .iter()
         .try_fold(Worth::default(), |sum, line| sum.and((*line)?))
         .and_then(Worth::rounded)
-        .ok_or_else(|| no_room("quantity", "its products"))?;
+        .ok_or_else(|| Amount::no_room("quantity", "its products"))?;
     let before = std::mem::replace(&mut opportunity.products_value, value);
     opportunity.product_lines = i64::try_from(lines.len()).unwrap_or(i64::MAX);
     count_costs(tx, who, opportunity)?;
@@ -218,18 +218,7 @@ pub(super) fn count_costs(db: &Db<'_>, who: &Caller, opportunity: &mut Opportuni
     }
     opportunity.products_cost = own
         .amount()
-        .ok_or_else(|| no_room("unit_cost", "the costs of its products"))?;
+        .ok_or_else(|| Amount::no_room("unit_cost", "the costs of its products"))?;
     opportunity.other_costs = others;
     Ok(())
-}
-
-/// The error for what would come to more than an amount can hold.
-pub(super) fn no_room(field: &str, what: &str) -> Error {
-    Error::invalid(
-        field,
-        format!(
-            "must be closer to 0: {what} would lie beyond ±{}",
-            Amount::MAX
-        ),
-    )
 }

@@ -173,5 +173,5 @@ fn find(db: &Db<'_>, who: &Caller, id: Uuid, cost_id: Uuid) -> Result<Opportunit
 fn total(quantity: Quantity, unit_cost: Amount) -> Result<Amount> {
     Worth::of(quantity, unit_cost, Percent::NONE)
         .and_then(Worth::rounded)
-        .ok_or_else(|| margin::no_room("unit_cost", "quantity × unit_cost"))
+        .ok_or_else(|| Amount::no_room("unit_cost", "quantity × unit_cost"))
 }

@@ -326,7 +326,7 @@ impl OpportunityProduct {
 fn check_worth(line: &OpportunityProduct) -> Result<()> {
     Worth::of(line.quantity, line.unit_price, line.discount_percent)
         .map(drop)
-        .ok_or_else(|| margin::no_room("quantity", "quantity × unit_price"))
+        .ok_or_else(|| Amount::no_room("quantity", "quantity × unit_price"))
 }
 
 /// The row with that id, if it is the opportunity's.

@@ -17,11 +17,15 @@ use std::str::FromStr;
 
 use crm::activities;
 use crm::companies::{self, NewCompany};
-use crm::contacts::{self, NewContact};
+use crm::contacts::{self, Contact, NewContact};
 use crm::events::Automations;
 use crm::input::Input;
+use crm::invoices;
 use crm::metadata::{Tag, Tags};
-use crm::opportunities::{self, NewOpportunity, NewProductLine, Opportunity, Placing, Target};
+use crm::money::{Amount, SCALE, Total};
+use crm::opportunities::{
+    self, NewOpportunity, NewProductLine, Opportunity, Placing, ProductLine, Target,
+};
 use crm::paging::PageRequest;
 use crm::pipelines::{self, Stage};
 use crm::record;
@@ -48,9 +52,13 @@ const PRODUCT_COSTS: &str = include_str!("product_costs.csv");
 const OPPORTUNITIES: &str = include_str!("opportunities.csv");
 const OPPORTUNITY_PRODUCTS: &str = include_str!("opportunity_products.csv");
 const WORK_ORDERS: &str = include_str!("work_orders.csv");
+const INVOICES: &str = include_str!("invoices.csv");
 const REFERRALS: &str = include_str!("referrals.csv");
 const ACTIVITIES: &str = include_str!("activities.csv");
 const TASKS: &str = include_str!("tasks.csv");
+
+/// The tax on everything that is billed, in percent.
+const TAX: Amount = Amount::from_units(10 * SCALE);
 
 /// The day on which the business began to keep its sales here.
 const FIRST_DAY: i16 = -420;
@@ -86,6 +94,9 @@ pub(crate) fn fill(tx: &mut Tx<'_>, who: &Caller) -> Result<()> {
     }
     for row in table(WORK_ORDERS)? {
         demo.add_work_order(tx, row)?;
+    }
+    for row in table(INVOICES)? {
+        demo.add_invoice(tx, row)?;
     }
     for row in table(REFERRALS)? {
         demo.add_referral(tx, row)?;
@@ -335,6 +346,62 @@ impl<'a> Demo<'a> {
             work_orders::update(tx, &who, id, row.read()?)?;
         }
         Ok(())
+    }
+
+    /// Each bills the products of its opportunity or, in one line, a share of what
+    /// they are worth, and is sent before it is paid.
+    fn add_invoice(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {
+        let seller: String = row.need("by")?;
+        let who = self.seller_on(&seller, row.need("issued_on")?)?;
+        let deal = self.id(&row.need::<String>("deal_id")?)?;
+        let deal = record::get::<Opportunity>(tx, &who, deal)?;
+        let lines: Vec<_> = match row.take::<i64>("share")? {
+            Some(percent) => {
+                let share =
+                    Total::from(deal.products_value).share(Amount::from_units(SCALE * percent));
+                let line: String = row.need("line")?;
+                vec![
+                    json!({ "description": line, "unit_price": share, "tax_amount": share.share(TAX) }),
+                ]
+            }
+            None => {
+                let lines = opportunities::products(tx, &who, deal.id)?.into_iter();
+                let line = |line: ProductLine| {
+                    json!({
+                        "description": line.product.name,
+                        "product_id": line.product_id,
+                        "quantity": line.quantity,
+                        "unit_price": line.unit_price,
+                        "discount_percent": line.discount_percent,
+                        "tax_amount": Total::from(line.margin.value).share(TAX),
+                    })
+                };
+                lines.map(line).collect()
+            }
+        };
+        let (paid_on, paid) = (row.take("paid_on")?, row.take::<Number>("amount_paid")?);
+        let status: String = row.need("status")?;
+        row.put("status", &if paid_on.is_some() { "sent" } else { &*status });
+        row.put("line_items", &lines);
+        row.replace("due_date", |days| Ok(self.day(days)))?;
+        row.put("deal_id", &deal.id);
+        row.put("customer_id", &deal.company_id);
+        if let Some(contact) = deal.contact_id {
+            let contact = record::get::<Contact>(tx, &who, contact)?;
+            row.put("contact_name", &contact.display_name);
+        }
+        let invoice = invoices::create(tx, &who, row.read()?)?;
+        let Some(paid_on) = paid_on else {
+            return Ok(());
+        };
+        let mut payment = Row(Map::new());
+        payment.put("status", &status);
+        match paid {
+            Some(paid) => payment.put("amount_paid", &paid),
+            None => payment.put("amount_paid", &invoice.total),
+        }
+        let who = self.seller_on(&seller, paid_on)?;
+        invoices::update(tx, &who, invoice.id, payment.read()?).map(drop)
     }
 
     fn add_referral(&self, tx: &mut Tx<'_>, mut row: Row) -> Result<()> {

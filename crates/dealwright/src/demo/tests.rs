@@ -3,6 +3,7 @@
 use crm::activities::ListActivities;
 use crm::companies::ListCompanies;
 use crm::contacts::ListContacts;
+use crm::invoices::{InvoiceStatus, ListInvoices};
 use crm::opportunities::{Expansion, Expansions, ListOpportunities, Opportunity, Status};
 use crm::products::ListProducts;
 use crm::referrals::{ListReferrals, ReferralStatus};
@@ -174,6 +175,36 @@ async fn what_is_sold_earns_something_and_is_worth_about_what_was_said() {
             assert!((worth - said).abs() * 20 < said, "{}: {worth}", one.name);
         }
         assert_eq!(sold, 28);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_won_is_billed_and_most_of_it_is_paid() {
+    in_filled_workspaces(|db, who| {
+        let opportunities = every_opportunity(db, who);
+        let invoices = invoices::list(db, who, &all::<ListInvoices>()).unwrap();
+        assert_eq!(invoices.items.len(), 12);
+        let mut billed: HashMap<_, Total> = HashMap::new();
+        for one in &invoices.items {
+            let deal = opportunities
+                .iter()
+                .find(|deal| Some(deal.id) == one.opportunity_id)
+                .unwrap();
+            let number = &*one.invoice_number;
+            assert!(deal.won_at <= Some(one.created_at), "{number}");
+            assert!(one.updated_at <= who.now, "{number}");
+            assert_eq!(one.company_id, deal.company_id, "{number}");
+            let tax = Total::from(one.subtotal).share(TAX);
+            assert_eq!(Total::from(one.tax_total), tax, "{number}");
+            let is_paid = one.amount_due == Total::default();
+            assert_eq!(one.status == InvoiceStatus::Paid, is_paid, "{number}");
+            *billed.entry(deal.id).or_default() += one.subtotal.into();
+        }
+        let in_full = opportunities
+            .iter()
+            .filter(|deal| billed.get(&deal.id) == Some(&deal.products_value.into()));
+        assert_eq!((billed.len(), in_full.count()), (10, 9));
     })
     .await;
 }

@@ -39,7 +39,7 @@ const FRESH: u64 = 60_000;
 
 /// What a client's model is told before anything else.
 const INSTRUCTIONS: &str = "The sales pipeline of one business: opportunities (deals) that move \
-    through the stages of pipelines, with their contacts, companies, users, products, work orders, tasks, \
+    through the stages of pipelines, with their contacts, companies, users, products, invoices, work orders, tasks, \
     activities and referrals. Start with get_ai_instructions, which says how to work in this workspace and which pipelines and stages \
     it has; describe_resource tells what a kind of record can do. An error says how to put it \
     right in `fix` and what would be valid in `hint`: correct the call and make it again.";
