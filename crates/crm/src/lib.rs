@@ -53,6 +53,7 @@ pub mod stages;
 pub mod tasks;
 pub mod text;
 pub mod time;
+pub mod universal_search;
 pub mod users;
 pub mod workspaces;
 

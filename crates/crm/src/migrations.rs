@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(7, "products", "0007_products.sql"),
     migration!(8, "work", "0008_work.sql"),
     migration!(9, "referrals", "0009_referrals.sql"),
+    migration!(13, "universal_search", "0013_universal_search.sql"),
 ];
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod opportunity_products;
 mod pipelines;
 mod products;
 mod referrals;
+mod search;
 mod tasks;
 mod users;
 mod workspace;
@@ -20,6 +21,7 @@ use crate::operation::Operation;
 pub fn all() -> Vec<Operation> {
     [
         agents::operations(),
+        search::operations(),
         opportunities::operations(),
         opportunity_products::operations(),
         pipelines::operations(),

@@ -522,7 +522,7 @@ on_both_engines! {
                 ),
             ];
             for (tier, indexes) in tiers {
-                let (sql, bounded) = tier.statement(26);
+                let (sql, bounded) = tier.statement("t.id", 26);
                 assert_through(db, "tier", &sql, bounded.params(), indexes)?;
             }
             let filter = given(json!({ "search": "deal 00123" }));
@@ -548,7 +548,7 @@ on_both_engines! {
                 search::containing::<Opportunity>(db, &desk.who, &[common]),
             ];
             for tier in tiers {
-                let (sql, bounded) = tier.statement(26);
+                let (sql, bounded) = tier.statement("t.id", 26);
                 let plan = plan(db, &sql, bounded.params())?;
                 assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
             }
