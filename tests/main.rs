@@ -33,4 +33,5 @@ mod routes;
 mod starting;
 mod tasks;
 mod traces;
+mod universal_search;
 mod workspace;

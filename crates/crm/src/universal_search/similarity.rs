@@ -1,18 +1,14 @@
 //! How much of a query a text has, where letters may be missing, doubled, wrong
 //! or swapped.
 
-use std::cmp::Reverse;
-
 use crate::search::is_phone_sign;
 
 /// All that there is of a rank: that of a text which has the query as it is.
 pub(super) const WHOLE: u32 = 10_000;
 /// What a text has at most that has all words, but not as the query has them.
 const ALL_WORDS: u32 = 9_900;
-/// Of which a query may have so many; of more the longest tell enough.
+/// How many words of a query are compared; of more the longest tell enough.
 const MAX_WORDS: usize = 8;
-/// The longest word in which typos are looked for, in characters.
-const MAX_LETTERS: usize = 32;
 
 /// A word, by its characters.
 pub(super) type Word = Vec<char>;
@@ -33,14 +29,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The words of a folded text; none if it has no word of a length that can be
-    /// looked for.
+    /// The words of a folded text, if it has any.
     pub(super) fn in_text(text: &str) -> Option<Self> {
-        let mut words: Vec<_> = words(text)
-            .filter(|word| word.len() <= MAX_LETTERS)
-            .collect();
+        let mut words: Vec<_> = words(text).collect();
         let joined = (words.len() == 2).then(|| words.concat());
-        words.sort_by_key(|word| Reverse(word.len()));
+        words.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        words.dedup();
         words.truncate(MAX_WORDS);
         (!words.is_empty()).then_some(Self { words, joined })
     }
@@ -158,6 +152,9 @@ mod tests {
             assert_eq!(rank(query, text), Some(expected), "{query} in {text}");
         }
         assert_eq!(rank("&%", "a & b"), None);
-        assert_eq!(rank(&"x".repeat(33), "x"), None);
+        assert_eq!(
+            rank(&"john smith ".repeat(9), "john smith"),
+            Some(ALL_WORDS)
+        );
     }
 }
