@@ -123,8 +123,9 @@ fn answers(client: &Client, business: &Business) -> Vec<(String, String)> {
             answers.push((path, lasting(answer)));
         }
     }
-    for query in ["fence", "漢字", "engine", "ee", "zoe"] {
+    for query in ["fence", "fenec", "漢字", "engine", "ee", "zoe"] {
         for path in [
+            "/search",
             "/opportunities/search",
             "/contacts/search",
             "/companies/search",

@@ -250,6 +250,14 @@ on_both_engines! {
         assert_eq!(page, std::slice::from_ref(&own.opportunity));
         let found = client.post("/opportunities/search", json!({"query": "difference"})).expect(200).ids();
         assert_eq!(found, std::slice::from_ref(&own.opportunity));
+        for query in ["difference engine", "diffrence enigne", "ada byron"] {
+            let found = client.post("/search", json!({"query": query})).expect(200).data();
+            let found = found.as_array().expect("a list").iter();
+            let found: Vec<_> = found.map(|row| row["entity_id"].as_str()).collect();
+            assert!(!found.is_empty(), "{query}");
+            let is_own = |id| [&own.opportunity, &own.contact].map(|own| Some(&**own)).contains(&id);
+            assert!(found.into_iter().all(is_own), "{query}");
+        }
         assert_eq!(everything(&server.client(), &theirs), before);
     }
 }

@@ -36,5 +36,6 @@ mod routes;
 mod starting;
 mod tasks;
 mod traces;
+mod universal_search;
 mod work_orders;
 mod workspace;

@@ -103,11 +103,20 @@ pub(crate) fn r#move(known: &Known) -> Vec<Request> {
     requests
 }
 
-/// The best 25 for each of these texts.
+/// The best 25 opportunities for each of these texts.
 pub(crate) fn search(terms: &[String]) -> Vec<Request> {
+    search_at("/v1/opportunities/search", terms)
+}
+
+/// The best 25 records of any kind for each of these texts.
+pub(crate) fn search_all(terms: &[String]) -> Vec<Request> {
+    search_at("/v1/search", terms)
+}
+
+fn search_at(path: &str, terms: &[String]) -> Vec<Request> {
     let request = |term: &String| {
         let body = json!({ "query": term, "limit": 25 });
-        format!("POST /v1/opportunities/search {body}")
+        format!("POST {path} {body}")
     };
     terms.iter().map(request).collect()
 }

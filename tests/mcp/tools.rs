@@ -73,6 +73,7 @@ on_both_engines! {
         for (tool, [reads, destroys, repeatable]) in [
             ("list_contacts", [true, false, true]),
             ("search_contacts", [true, false, true]),
+            ("search", [true, false, true]),
             ("create_contact", [false, false, false]),
             ("add_opportunity_contact", [false, false, true]),
             ("update_contact", [false, true, true]),

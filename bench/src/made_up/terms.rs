@@ -40,6 +40,31 @@ pub(crate) fn names(opportunities: u64) -> Vec<String> {
     names.collect()
 }
 
+/// Found only where typos are forgiven: names of people, common and rare words,
+/// with one letter that is missing or two that are swapped.
+pub(crate) fn misspelt(contacts: u64) -> Vec<String> {
+    let mut dice = Dice::new("misspelt", contacts);
+    let mut people = Vec::new();
+    for _ in 0..100 {
+        let person = super::contact(dice.below(contacts.max(1)));
+        let names = ["first_name", "last_name"].map(|name| person[name].as_str().unwrap_or(""));
+        people.push(names.join(" "));
+    }
+    let words = [THINGS, WORKS, PLACES, LAST_NAMES, RARE].concat();
+    let words = words.iter().map(|&word| word.to_owned());
+    let correct: Vec<_> = people.into_iter().chain(words).collect();
+    let misspell = |text: String| {
+        let mut letters: Vec<_> = text.chars().collect();
+        let place = 1 + dice.below(letters.len() as u64 - 2) as usize;
+        match dice.below(2) {
+            0 => drop(letters.remove(place)),
+            _ => letters.swap(place, place + 1),
+        }
+        letters.into_iter().collect()
+    };
+    correct.into_iter().map(misspell).collect()
+}
+
 /// Found nowhere, made of letters that never meet.
 pub(crate) fn unheard_of() -> Vec<String> {
     let mut dice = Dice::new("unheard of", 0);

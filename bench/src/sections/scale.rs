@@ -127,26 +127,56 @@ impl Scale<'_> {
     fn search(&self, report: &mut Report) -> Result<(), Failure> {
         let (seed, server) = &self.large;
         let [found, nothing] = [25, 5].map(Duration::from_millis);
-        for (title, terms, limit) in [
-            ("search, common", terms::common(), found),
-            ("search, rare", terms::rare(seed.known.contact_count), found),
+        let contacts = seed.known.contact_count;
+        type Requests = fn(&[String]) -> Vec<Request>;
+        let searches: [(&str, Requests, Vec<String>, Duration); 9] = [
+            ("search, common", loads::search, terms::common(), found),
+            ("search, rare", loads::search, terms::rare(contacts), found),
             (
                 "search, a name or how one begins",
+                loads::search,
                 terms::names(seed.size),
                 found,
             ),
             (
                 "search, letters that never meet",
+                loads::search,
                 terms::unheard_of(),
                 nothing,
             ),
             (
                 "search, words that never follow each other",
+                loads::search,
                 terms::never_together(),
                 nothing,
             ),
-        ] {
-            let load = self.ours(server, 1, &loads::search(&terms))?;
+            (
+                "search of all kinds, common",
+                loads::search_all,
+                terms::common(),
+                found,
+            ),
+            (
+                "search of all kinds, rare",
+                loads::search_all,
+                terms::rare(contacts),
+                found,
+            ),
+            (
+                "search of all kinds, misspelt",
+                loads::search_all,
+                terms::misspelt(contacts),
+                found,
+            ),
+            (
+                "search of all kinds, letters that never meet",
+                loads::search_all,
+                terms::unheard_of(),
+                nothing,
+            ),
+        ];
+        for (title, requests, terms, limit) in searches {
+            let load = self.ours(server, 1, &requests(&terms))?;
             let figures = race(&[&load], self.bench.options.length())?;
             let what = format!("{title}, at {}, p95", count(seed.size));
             report.under(&what, figures[0].p95.unwrap_or_default(), limit);

@@ -56,6 +56,7 @@ pub mod stages;
 pub mod tasks;
 pub mod text;
 pub mod time;
+pub mod universal_search;
 pub mod users;
 pub mod work_orders;
 pub mod workspaces;

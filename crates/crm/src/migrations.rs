@@ -32,6 +32,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(10, "invoices", "0010_invoices.sql"),
     migration!(11, "work_orders", "0011_work_orders.sql"),
     migration!(12, "change_log", "0012_change_log.sql"),
+    migration!(13, "universal_search", "0013_universal_search.sql"),
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use store::{Db, Tx};
+use store::{Db, Pattern, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -79,6 +79,11 @@ fn as_phone(number: &str) -> String {
         .collect()
 }
 
+/// Whether it is one of [these letters](as_phone).
+pub(crate) fn is_phone_sign(c: char) -> bool {
+    ('\u{e02b}'..='\u{e039}').contains(&c)
+}
+
 /// Makes the record findable by `document` and by its name.
 pub(crate) fn put<R: Searchable>(
     tx: &mut Tx<'_>,
@@ -87,6 +92,9 @@ pub(crate) fn put<R: Searchable>(
     name: &str,
     document: Document,
 ) -> Result<()> {
+    // Begun by a line break, so that there is one before every line: a part of a
+    // word can be looked for where words begin.
+    let document = format!("\n{}", document.0);
     tx.enqueue(
         &format!(
             "insert into {} (workspace_id, id, name_key, doc) values ($1, $2, $3, $4)
@@ -94,7 +102,7 @@ pub(crate) fn put<R: Searchable>(
              do update set name_key = excluded.name_key, doc = excluded.doc",
             R::INDEX
         ),
-        store::params![who.workspace_id, id, fold(name), document.0],
+        store::params![who.workspace_id, id, fold(name), document],
     )?;
     Ok(())
 }
@@ -160,7 +168,7 @@ fn is_common<R: Searchable>(db: &Db<'_>, needles: &[String]) -> Result<bool> {
 }
 
 /// The texts of which any one makes a document a match.
-fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
+pub(crate) fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<String>> {
     let mut needles = vec![fold(query)];
     if digits(query).len() > 2 {
         let region = who.region(db)?;
@@ -179,13 +187,14 @@ pub(crate) struct Tier {
 }
 
 impl Tier {
-    /// The statement that reads the newest `limit` of them.
-    pub(crate) fn statement(&self, limit: i64) -> (String, Condition) {
+    /// The statement that reads `columns` (of the search table, called `t`) of the
+    /// newest `limit` of them.
+    pub(crate) fn statement(&self, columns: &str, limit: i64) -> (String, Condition) {
         let Self { from, order, .. } = self;
         let mut bounded = self.condition.clone();
         let limit = bounded.bind(limit);
         let sql = format!(
-            "select t.id from {from} where {} order by {order} desc limit {limit}",
+            "select {columns} from {from} where {} order by {order} desc limit {limit}",
             bounded.text()
         );
         (sql, bounded)
@@ -223,14 +232,23 @@ pub(crate) fn beginning<R: Searchable>(db: &Db<'_>, who: &Caller, name: &str) ->
 
 /// Those in whose documents one of the needles is.
 pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[String]) -> Tier {
-    let (engine, mut condition) = (db.engine(), record::all(who));
-    let parameter = condition.bound() + 1;
-    if !engine.has_index_for(needles) {
-        let (text, values) = engine.scan_contains("t", parameter, needles);
-        condition.bind_all(values).and(&text, []);
-        return documents::<R>(condition);
+    let engine = db.engine();
+    if engine.has_index_for(needles) {
+        return matching::<R>(db, who, &Pattern::any_of(needles));
     }
-    let walk = engine.newest_containing(R::INDEX, "t", parameter, needles);
+    let mut condition = record::all(who);
+    let (text, values) = engine.scan_contains("t", condition.bound() + 1, needles);
+    condition.bind_all(values).and(&text, []);
+    documents::<R>(condition)
+}
+
+/// Those in whose documents the pattern is.
+pub(crate) fn matching<R: Searchable>(db: &Db<'_>, who: &Caller, pattern: &Pattern) -> Tier {
+    let mut condition = record::all(who);
+    let parameter = condition.bound() + 1;
+    let walk = db
+        .engine()
+        .newest_matching(R::INDEX, "t", parameter, pattern);
     condition.bind_all(walk.values).and(&walk.condition, []);
     Tier {
         from: walk.from,
@@ -251,11 +269,26 @@ fn documents<R: Searchable>(condition: Condition) -> Tier {
 /// those whose name begins so, then the newest.
 pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Result<Page<R>> {
     let limit = search.limit.unwrap_or_default();
-    let wanted = limit.get() as usize + 1;
+    let needles = needles(db, who, &search.query)?;
+    let ids = best::<R>(db, who, &search.query, &needles, limit.get() as usize + 1)?;
+    let mut found = record::of_ids::<R>(db, who, ids.clone())?;
+    found.sort_by_key(|record| ids.iter().position(|id| *id == record.id()));
+    Ok(Page::cut(found, limit))
+}
+
+/// The ids of the best `wanted` records in which `query` is found, whose needles
+/// are `needles`, in the order of [`search`].
+pub(crate) fn best<R: Searchable>(
+    db: &Db<'_>,
+    who: &Caller,
+    query: &str,
+    needles: &[String],
+    wanted: usize,
+) -> Result<Vec<Uuid>> {
     let mut ids: Vec<Uuid> = Vec::new();
     let mut take = |tier: Tier| -> Result<bool> {
         // Some of these may be there already, by a better tier.
-        let (sql, bounded) = tier.statement(i64::from(limit.get()) + 1 + ids.len() as i64);
+        let (sql, bounded) = tier.statement("t.id", (wanted + ids.len()) as i64);
         let mut found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
         found.retain(|id| !ids.contains(id));
         found.sort_unstable_by(|a, b| b.cmp(a));
@@ -264,16 +297,14 @@ pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Resu
     };
     db.plan_for_values();
     db.index_now()?;
-    let name = fold(&search.query);
+    let name = fold(query);
     let enough =
         name.is_empty() || take(named::<R>(who, &name))? || take(beginning::<R>(db, who, &name)?)?;
     if !enough {
-        take(containing::<R>(db, who, &needles(db, who, &search.query)?))?;
+        take(containing::<R>(db, who, needles))?;
     }
     ids.truncate(wanted);
-    let mut found = record::of_ids::<R>(db, who, ids.clone())?;
-    found.sort_by_key(|record| ids.iter().position(|id| *id == record.id()));
-    Ok(Page::cut(found, limit))
+    Ok(ids)
 }
 
 #[cfg(test)]

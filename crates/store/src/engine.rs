@@ -141,20 +141,16 @@ impl Engine {
         param: usize,
         terms: &[String],
     ) -> (String, Vec<Value>) {
+        let pattern = Pattern::any_of(terms);
         match self {
             Self::Sqlite => (
                 format!(
                     "{alias}.rowid in (select rowid from {table}_index \
                      where {table}_index match ${param})"
                 ),
-                vec![fts_query(terms)],
+                vec![pattern.fts_query()],
             ),
-            Self::Postgres => any_term(
-                param,
-                terms,
-                |param| format!("{alias}.doc like {param}"),
-                like_pattern,
-            ),
+            Self::Postgres => pattern.likes(&format!("{alias}.doc"), param),
         }
     }
 
@@ -168,11 +164,16 @@ impl Engine {
         param: usize,
         terms: &[String],
     ) -> (String, Vec<Value>) {
-        let condition = |param: String| match self {
-            Self::Sqlite => format!("instr({alias}.doc, {param}) > 0"),
-            Self::Postgres => format!("position({param} in {alias}.doc) > 0"),
+        let condition = |param| match self {
+            Self::Sqlite => format!("instr({alias}.doc, ${param}) > 0"),
+            Self::Postgres => format!("position(${param} in {alias}.doc) > 0"),
         };
-        any_term(param, terms, condition, str::to_owned)
+        let conditions: Vec<_> = (param..)
+            .zip(terms)
+            .map(|(param, _)| condition(param))
+            .collect();
+        let values = terms.iter().cloned().map(Value::Text).collect();
+        (format!("({})", conditions.join(" or ")), values)
     }
 
     /// Whether every one of `terms` is long enough to be found by the index.
@@ -181,15 +182,15 @@ impl Engine {
         terms.iter().all(|term| term.chars().nth(2).is_some())
     }
 
-    /// From where the rows of `table`, called `alias`, that contain one of
-    /// `terms` come newest first, however many there are.
+    /// From where the rows of `table`, called `alias`, in which `pattern` is
+    /// found come newest first, however many there are.
     #[must_use]
-    pub fn newest_containing(
+    pub fn newest_matching(
         self,
         table: &str,
         alias: &str,
         param: usize,
-        terms: &[String],
+        pattern: &Pattern,
     ) -> Walk {
         match self {
             // The index itself is in the order in which rows were added.
@@ -198,11 +199,11 @@ impl Engine {
                     "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
                 ),
                 condition: format!("i.{table}_index match ${param}"),
-                values: vec![fts_query(terms)],
+                values: vec![pattern.fts_query()],
                 order: "i.rowid".to_owned(),
             },
             Self::Postgres => {
-                let (condition, values) = self.contains(table, alias, param, terms);
+                let (condition, values) = pattern.likes(&format!("{alias}.doc"), param);
                 Walk {
                     from: format!("{table} {alias}"),
                     condition,
@@ -231,7 +232,7 @@ impl Engine {
                     "select count(*) from (
                          select 1 from {table}_index where {table}_index match $1 limit {limit})"
                 ),
-                fts_query(terms),
+                Pattern::any_of(terms).fts_query(),
             )),
             Self::Postgres => None,
         }
@@ -261,29 +262,54 @@ pub struct Walk {
     pub order: String,
 }
 
-/// The condition that `condition` holds of one of the terms, each bound at a
-/// parameter of its own.
-fn any_term(
-    first: usize,
-    terms: &[String],
-    condition: impl Fn(String) -> String,
-    bound: impl Fn(&str) -> String,
-) -> (String, Vec<Value>) {
-    let conditions: Vec<_> = (first..)
-        .zip(terms)
-        .map(|(param, _)| condition(format!("${param}")))
-        .collect();
-    let values = terms.iter().map(|term| Value::Text(bound(term))).collect();
-    (format!("({})", conditions.join(" or ")), values)
+/// What is looked for in a text by its index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// This text, which has [three characters or more](Engine::has_index_for).
+    Text(String),
+    /// Each of these, of which there is one at least, anywhere.
+    All(Vec<Pattern>),
+    /// One of these, of which there is one at least.
+    Any(Vec<Pattern>),
 }
 
-/// FTS5's query for one of the terms, each taken as it is.
-fn fts_query(terms: &[String]) -> Value {
-    let quoted: Vec<_> = terms
-        .iter()
-        .map(|term| format!("\"{}\"", term.replace('"', "\"\"")))
-        .collect();
-    Value::Text(quoted.join(" OR "))
+impl Pattern {
+    /// One of these texts.
+    #[must_use]
+    pub fn any_of(terms: &[String]) -> Self {
+        Self::Any(terms.iter().cloned().map(Self::Text).collect())
+    }
+
+    /// FTS5's query for it, each text taken as it is.
+    fn fts_query(&self) -> Value {
+        Value::Text(self.spelled(" AND ", " OR ", &mut |text| {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }))
+    }
+
+    /// The condition that it is found in `column`, and what to bind from `$first`
+    /// on.
+    fn likes(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+        let mut values = Vec::new();
+        let condition = self.spelled(" and ", " or ", &mut |text| {
+            values.push(Value::Text(like_pattern(text)));
+            format!("{column} like ${}", first + values.len() - 1)
+        });
+        (condition, values)
+    }
+
+    fn spelled(&self, and: &str, or: &str, text: &mut impl FnMut(&str) -> String) -> String {
+        let (parts, between) = match self {
+            Self::Text(term) => return text(term),
+            Self::All(parts) => (parts, and),
+            Self::Any(parts) => (parts, or),
+        };
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|part| part.spelled(and, or, text))
+            .collect();
+        format!("({})", parts.join(between))
+    }
 }
 
 fn like_pattern(term: &str) -> String {

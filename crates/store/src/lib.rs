@@ -53,7 +53,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use engine::{Engine, Walk};
+pub use engine::{Engine, Pattern, Walk};
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};

@@ -13,6 +13,7 @@ mod opportunity_products;
 mod pipelines;
 mod products;
 mod referrals;
+mod search;
 mod tasks;
 mod users;
 mod work_orders;
@@ -24,6 +25,7 @@ use crate::operation::Operation;
 pub fn all() -> Vec<Operation> {
     [
         agents::operations(),
+        search::operations(),
         opportunities::operations(),
         opportunity_products::operations(),
         pipelines::operations(),

@@ -2,7 +2,7 @@
 //! wrong one would show: a plan that scans passes every other test.
 
 use serde_json::json;
-use store::{Engine, Value};
+use store::{Engine, Pattern, Value};
 
 use super::super::*;
 use crate::caller::Ids;
@@ -507,22 +507,26 @@ on_both_engines! {
         world.read(|db, desk| {
             let names = ["opportunity_search_by_name"];
             let found = "deal 00123".to_owned();
-            let tiers: [(search::Tier, [&[&str]; 2]); 3] = [
+            let trigrams: [&[&str]; 2] = [
+                &[
+                    "SCAN i VIRTUAL TABLE",
+                    "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
+                ],
+                &["Bitmap Index Scan on opportunity_search_index"],
+            ];
+            let misspelt = ["eal 00", "00123"].map(|part| Pattern::Text(part.to_owned()));
+            let misspelt = Pattern::Any(vec![
+                Pattern::All(misspelt.into()),
+                Pattern::Text("\ndaal".to_owned()),
+            ]);
+            let tiers: [(search::Tier, [&[&str]; 2]); 4] = [
                 (search::named::<Opportunity>(&desk.who, &found), [&names, &names]),
                 (search::beginning::<Opportunity>(db, &desk.who, &found)?, [&names, &names]),
-                (
-                    search::containing::<Opportunity>(db, &desk.who, &[found]),
-                    [
-                        &[
-                            "SCAN i VIRTUAL TABLE",
-                            "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)",
-                        ],
-                        &["Bitmap Index Scan on opportunity_search_index"],
-                    ],
-                ),
+                (search::containing::<Opportunity>(db, &desk.who, &[found]), trigrams),
+                (search::matching::<Opportunity>(db, &desk.who, &misspelt), trigrams),
             ];
             for (tier, indexes) in tiers {
-                let (sql, bounded) = tier.statement(26);
+                let (sql, bounded) = tier.statement("t.id", 26);
                 assert_through(db, "tier", &sql, bounded.params(), indexes)?;
             }
             let filter = given(json!({ "search": "deal 00123" }));
@@ -548,7 +552,7 @@ on_both_engines! {
                 search::containing::<Opportunity>(db, &desk.who, &[common]),
             ];
             for tier in tiers {
-                let (sql, bounded) = tier.statement(26);
+                let (sql, bounded) = tier.statement("t.id", 26);
                 let plan = plan(db, &sql, bounded.params())?;
                 assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
             }
