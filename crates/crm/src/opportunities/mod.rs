@@ -29,7 +29,7 @@ pub use product_costs::{
 };
 pub use products::{
     NewProductLine, OpportunityProduct, OpportunityProductFields, PaymentStatus, ProductLine,
-    ProductLineUpdate, ReorderProducts, add_product, products, remove_product, reorder_products,
+    ProductLineUpdate, ReorderProducts, add_imported_product, add_product, products, remove_product, reorder_products,
     update_product,
 };
 
