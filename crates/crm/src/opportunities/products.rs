@@ -223,7 +223,7 @@ fn add_line(
     });
     columns.push(Column {
         name: "sort_order",
-        value: next_place(tx, who, id)?.into(),
+        value: next_place(tx, who, &opportunity)?.into(),
     });
     let line = record::insert::<OpportunityProduct>(tx, who, who.new_id(), columns)?;
     check_worth(&line)?;
@@ -239,11 +239,14 @@ fn take_defaults(fields: &mut OpportunityProductFields, product: &Product) {
     }
 }
 
-fn next_place(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<i64> {
+fn next_place(db: &Db<'_>, who: &Caller, opportunity: &Opportunity) -> Result<i64> {
+    if opportunity.product_lines == 0 {
+        return Ok(0);
+    }
     Ok(db.query_one(
         "select coalesce(max(sort_order) + 1, 0) from opportunity_products
          where workspace_id = $1 and opportunity_id = $2",
-        &store::params![who.workspace_id, id],
+        &store::params![who.workspace_id, opportunity.id],
         |row| row.get(0),
     )?)
 }

@@ -228,7 +228,10 @@ impl Desk<'_, '_> {
     pub(super) fn check_unplanned(&self, kind: &dyn Kind, name: &str) -> crm::Result<()> {
         if self.planned.has_name(kind, name) {
             return Err(Error::conflict(
-                format!("A {} with this address exists already", kind.entry().as_str()),
+                format!(
+                    "A {} with this address exists already",
+                    kind.entry().as_str()
+                ),
                 "Use another address.",
             ));
         }

@@ -259,7 +259,14 @@ mod tests {
             .map(|field| field.name)
             .collect();
         let expected = [
-            "full_name", "name", "first_name", "name", "price", "name", "opportunity", "product",
+            "full_name",
+            "name",
+            "first_name",
+            "name",
+            "price",
+            "name",
+            "opportunity",
+            "product",
         ];
         assert_eq!(required, expected);
     }

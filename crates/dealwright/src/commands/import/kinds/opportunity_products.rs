@@ -29,7 +29,9 @@ impl Kind for OpportunityProducts {
 
     fn fields(&self) -> Vec<Field> {
         let costs = fields_of::<New<OpportunityProductCostFields>>(&[], &[]).into_iter();
-        let cost = costs.filter(|field| field.name == COST).map(Field::optional);
+        let cost = costs
+            .filter(|field| field.name == COST)
+            .map(Field::optional);
         let required = ["opportunity", "product"];
         let mut fields = fields_of::<New<OpportunityProductFields>>(&required, &[]);
         fields.extend(cost);

@@ -27,7 +27,9 @@ impl Kind for Products {
 
     fn fields(&self) -> Vec<Field> {
         let costs = fields_of::<New<ProductCostFields>>(&[], &[]).into_iter();
-        let cost = costs.filter(|field| field.name == COST).map(Field::optional);
+        let cost = costs
+            .filter(|field| field.name == COST)
+            .map(Field::optional);
         let mut fields = fields_of::<New<ProductFields>>(&[], &[]);
         fields.extend(cost);
         fields
