@@ -27,6 +27,7 @@ mod paging;
 mod people;
 mod pipelines;
 mod products;
+mod promised;
 mod rate_limits;
 mod referrals;
 mod routes;
