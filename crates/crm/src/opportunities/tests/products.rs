@@ -7,7 +7,7 @@ use super::*;
 use crate::pipelines;
 use crate::products::{self as price_list, Product};
 use crate::scopes::Scopes;
-use crate::testing::{Desk, World, statements};
+use crate::testing::{Desk, World};
 
 fn product(tx: &mut Tx<'_>, desk: &Desk, fields: Json) -> Result<Product> {
     price_list::create(tx, &desk.who, given(fields))
@@ -381,41 +381,6 @@ on_both_engines! {
             &store::params![desk.who.workspace_id, id],
         )?;
         assert_eq!(attempt(tx, |tx| add(tx, desk, id, json!({ "product_id": gear }))), "conflict");
-    }
-
-    async fn a_page_with_all_that_belongs_to_it_takes_as_many_statements_as_one_record(world) {
-        world.write(|tx, desk| {
-            let (contact, company, user) =
-                (desk.contact(tx, "Ada")?.id, desk.company(tx, "Acme")?.id, desk.user(tx, "Kim")?.id);
-            let gear = priced(tx, desk, 3)?;
-            for index in 0..100 {
-                let id = desk.create(tx, json!({
-                    "name": format!("{index}"), "contact_id": contact, "customer_id": company,
-                    "stage_id": desk.lead(),
-                }))?.id;
-                assign_user(tx, &desk.who, id, user)?;
-                let line = add(tx, desk, id, json!({ "product_id": gear }))?.id;
-                cost(tx, desk, id, line, json!({ "unit_cost": 1 }))?;
-            }
-            Ok(())
-        }).await.unwrap();
-        world.read(|db, desk| {
-            let counted = |limit: usize| {
-                let input = given(json!({
-                    "limit": limit,
-                    "expand": ["contact", "referrer", "customer", "products", "assigned_users"],
-                }));
-                let (page, count) = statements(|| list(db, &desk.who, &input));
-                let items = page.unwrap().items;
-                let lines = items.iter().map(|one| one.products.as_ref().map(Vec::len));
-                assert_eq!(lines.collect::<Vec<_>>(), vec![Some(1); limit]);
-                count
-            };
-            assert_eq!((counted(1), counted(100)), (counted(2), counted(99)));
-            assert_eq!(counted(1), counted(100));
-            assert!(counted(100) > 5, "all of them were counted");
-            Ok(())
-        }).await.unwrap();
     }
 
     async fn lines_that_are_added_at_once_all_count_and_keep_their_places(world) {
