@@ -20,6 +20,7 @@ mod keys;
 mod logs;
 mod mcp;
 mod metrics;
+mod money;
 mod opportunities;
 mod overload;
 mod pages;

@@ -372,6 +372,23 @@ on_both_engines! {
         assert_eq!(json_of(&super::products(tx, &desk.who, id)?), before);
     }
 
+    fn a_million_cents_are_ten_thousand_to_the_cent(tx, desk) {
+        let cent = product(tx, desk, json!({ "name": "Washer", "price": number("0.01") }))?.id;
+        let id = desk.create(tx, json!({ "name": "Engine", "stage_id": desk.lead() }))?.id;
+        for _ in 0..20 {
+            let line = add(tx, desk, id, json!({ "product_id": cent, "quantity": 50_000 }))?.id;
+            cost(tx, desk, id, line, json!({ "unit_cost": number("0.01"), "quantity": 50_000 }))?;
+        }
+        assert_eq!(value_of(tx, desk, id)?, json!(10_000));
+        let lines = super::products(tx, &desk.who, id)?;
+        cost(tx, desk, id, lines[0].id, json!({ "unit_cost": number("0.01") }))?;
+        let margins = json_of(&pipelines::summary(tx, &desk.who, desk.pipeline)?.totals);
+        let margins = &margins["margins"][0];
+        assert_eq!(margins["products_value"], json!(10_000));
+        assert_eq!(margins["products_cost"], number("10000.01"));
+        assert_eq!(margins["margin"], number("-0.01"));
+    }
+
     fn an_opportunity_has_room_for_so_many_products(tx, desk) {
         let gear = priced(tx, desk, 1)?;
         let id = desk.opportunity(tx, "Engine")?.id;
