@@ -27,7 +27,7 @@ crate::words! {
         /// An opportunity.
         Opportunity = "opportunity",
         /// A product of an opportunity.
-        OpportunityProduct = "opportunity product",
+        OpportunityProduct = "opportunity_product",
     }
 }
 
