@@ -165,6 +165,12 @@ on_both_engines! {
         assert!(["contacts", "users", "products"].iter().all(|name| below.iter().any(|one| one == name)), "{below:?}");
         assert_eq!(told["field_hints"]["name"]["required"], true);
 
+        for (resource, tool) in [("users", "get_user"), ("stages", "create_pipeline_stage")] {
+            let told = done(&client, "describe_resource", json!({"resource": resource}))["data"].clone();
+            assert_eq!(told["resource"], resource);
+            assert!(list(&told["primary"]).iter().any(|step| step["tool"] == tool), "{told}");
+        }
+
         let refusal = error(&client, "describe_resource", json!({"resource": "zebras"}), "VALIDATION_ERROR");
         assert!(text(&refusal["fix"]).contains("opportunities, pipelines"), "{refusal}");
         error(&client, "describe_resource", json!({}), "MISSING_FIELDS");

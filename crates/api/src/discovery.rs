@@ -62,7 +62,7 @@ pub(crate) fn instructions(db: &Db<'_>, who: &Caller) -> Result<Instructions> {
         workspace,
         pipelines,
         scopes: who.scopes.names(),
-        resources: KINDS.iter().map(|kind| kind.resource).collect(),
+        resources: resources(),
     })
 }
 
@@ -78,6 +78,9 @@ crm::input! {
 /// A kind of record.
 #[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Kind {
+    /// The path of their list.
+    #[serde(skip)]
+    address: &'static str,
     /// What it is called.
     #[schemars(example = &"opportunities")]
     resource: &'static str,
@@ -133,37 +136,50 @@ struct Hint {
     description: String,
 }
 
-/// All kinds of records, in the order of the declarations.
+/// All kinds of records: those that have a path of their own, in the order of the
+/// declarations, and then those that hang on others.
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let operations = operations::all();
-    let mut kinds: Vec<Kind> = Vec::new();
+    let (mut kinds, mut parts) = (Vec::new(), Vec::new());
     // What costs nothing tells of the others, and what is no tool is no use here.
     let told = |operation: &&Operation| operation.cost > 0 && operation.is_tool();
     for operation in operations.iter().filter(told) {
-        let resource = operation.resource();
-        let place = kinds.iter().position(|kind| kind.resource == resource);
-        let place = place.unwrap_or_else(|| {
-            kinds.push(Kind::called(resource));
-            kinds.len() - 1
-        });
-        kinds[place].add(operation, &operations);
+        let address = &operation.path[..=operation.resource().len()];
+        Kind::at(address, &mut kinds).add(operation, &operations);
+        if let Some(part) = part(operation.path, address, &operations) {
+            Kind::at(part, &mut parts).add(operation, &operations);
+        }
     }
+    // One that is there by itself is meant rather than one that is linked.
+    parts.sort_by_key(|part| part.address.contains(':'));
+    kinds.extend(parts);
     kinds
 });
 
+/// The kind of that name, in today's or the old words.
+fn named(name: &str) -> Option<&'static Kind> {
+    KINDS
+        .iter()
+        .find(|kind| kind.resource == name || old_names(kind.resource).any(|old| old == name))
+}
+
+/// The names of all kinds, each once.
+fn resources() -> Vec<&'static str> {
+    let names = KINDS.iter().filter(|kind| {
+        let found = named(kind.resource);
+        found.is_some_and(|found| found.address == kind.address)
+    });
+    names.map(|kind| kind.resource).collect()
+}
+
 /// The kind of record that was asked for, as it is for this caller.
 pub(crate) fn describe(who: &Caller, which: &Which) -> Result<Kind> {
-    let asked = which.resource.to_lowercase();
-    let found = KINDS
-        .iter()
-        .find(|kind| kind.resource == asked || old_names(kind.resource).any(|old| old == asked));
-    let Some(kind) = found else {
-        let names: Vec<_> = KINDS.iter().map(|kind| kind.resource).collect();
+    let Some(kind) = named(&which.resource.to_lowercase()) else {
         let mut problems = Problems::default();
         problems.invalid_with_fix(
             "resource",
             "names no kind of record",
-            format!("Use one of: {}.", names.join(", ")),
+            format!("Use one of: {}.", resources().join(", ")),
         );
         return Err(problems.into());
     };
@@ -182,30 +198,34 @@ pub(crate) fn describe(who: &Caller, which: &Which) -> Result<Kind> {
 }
 
 impl Kind {
-    fn called(resource: &'static str) -> Self {
-        Self {
-            resource,
-            primary: Vec::new(),
-            sub_resources: Vec::new(),
-            workflows: Vec::new(),
-            field_hints: BTreeMap::new(),
-        }
+    /// The kind at that address, which joins the others where it is not among them.
+    fn at<'a>(address: &'static str, kinds: &'a mut Vec<Self>) -> &'a mut Self {
+        let place = kinds.iter().position(|kind| kind.address == address);
+        let place = place.unwrap_or_else(|| {
+            kinds.push(Self {
+                address,
+                resource: last_segment(address),
+                primary: Vec::new(),
+                sub_resources: Vec::new(),
+                workflows: Vec::new(),
+                field_hints: BTreeMap::new(),
+            });
+            kinds.len() - 1
+        });
+        &mut kinds[place]
     }
 
-    /// Adds an operation of such records where it belongs: what has a list or a
-    /// page of its own below a record hangs on it.
+    /// Adds an operation of such records where it belongs.
     fn add(&mut self, operation: &Operation, all: &[Operation]) {
         let step = Step::of(operation);
-        let Some((name, address)) = below(operation) else {
+        if below(operation.path, self.address).is_none() {
             self.hint(operation);
             return self.primary.push(step);
-        };
-        let is_shown = all
-            .iter()
-            .any(|other| other.method == Method::GET && other.path == address);
-        if !is_shown {
-            return self.workflows.push(step);
         }
+        let Some(address) = part(operation.path, self.address, all) else {
+            return self.workflows.push(step);
+        };
+        let name = last_segment(address);
         let mut subs = self.sub_resources.iter_mut();
         match subs.find(|sub| sub.name == name) {
             Some(sub) => sub.operations.push(step),
@@ -251,16 +271,35 @@ impl Step {
     }
 }
 
-/// The first name in an operation's path behind its resource, and the path up to
-/// there; none for the resource itself.
-fn below(operation: &Operation) -> Option<(&'static str, &'static str)> {
-    let path = operation.path;
-    let behind = path.strip_prefix('/')?.strip_prefix(operation.resource())?;
+/// A path up to the first name behind that address; none for the address itself
+/// and what is directly at it.
+fn below<'p>(path: &'p str, address: &str) -> Option<&'p str> {
+    let behind = path.strip_prefix(address)?;
     let name = behind
         .split('/')
         .find(|segment| !segment.is_empty() && !segment.starts_with(':'))?;
-    let end = path.len() - behind.len() + behind.find(name)? + name.len();
-    Some((name, &path[..end]))
+    Some(&path[..address.len() + behind.find(name)? + name.len()])
+}
+
+/// The address below another one that a path leads to, if records are kept there:
+/// if they are listed for each record above, or both read and written. A report on
+/// what is above is neither.
+fn part(path: &'static str, above: &str, all: &[Operation]) -> Option<&'static str> {
+    let address = below(path, above)?;
+    let there = || {
+        all.iter().filter(|operation| {
+            let behind = operation.path.strip_prefix(address);
+            behind.is_some_and(|behind| behind.is_empty() || behind.starts_with('/'))
+        })
+    };
+    let mut read = there().filter(|operation| operation.method == Method::GET);
+    let is_listed = address.contains(':') && read.clone().any(Operation::lists);
+    let is_kept = read.next().is_some() && there().any(Operation::is_write);
+    (is_listed || is_kept).then_some(address)
+}
+
+fn last_segment(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -294,12 +333,47 @@ mod tests {
         let stages = stages.iter().find(|sub| sub.name == "stages").unwrap();
         let stages = tools(&stages.operations);
         assert!(stages.contains(&"reorder_pipeline_stages"), "{stages:?}");
+        let costs = &opportunities.sub_resources;
+        let costs = costs
+            .iter()
+            .find(|sub| sub.name == "product-costs")
+            .unwrap();
+        let costs = tools(&costs.operations);
+        assert_eq!(costs.len(), 4, "{costs:?}");
+        // A report is no record.
+        let workflows = tools(&pipelines.workflows);
+        assert!(workflows.contains(&"get_pipeline_summary"), "{workflows:?}");
+        let workflows = tools(&kind("referrals").workflows);
+        assert_eq!(workflows, ["get_referral_leaderboard", "convert_referral"]);
         let company = kind("company");
         assert_eq!(
             tools(&company.primary),
             ["get_workspace", "update_workspace"]
         );
         assert!(company.workflows.is_empty());
+    }
+
+    #[test]
+    fn what_hangs_on_others_is_described_by_its_own_name_too() {
+        let users = kind("users");
+        let primary = tools(&users.primary);
+        assert_eq!(
+            primary,
+            ["list_users", "get_user", "update_user", "delete_user"]
+        );
+        assert_eq!(tools(&users.workflows), ["invite_user"]);
+        assert!(users.field_hints.contains_key("job_title"));
+        let stages = kind("stages");
+        assert!(tools(&stages.primary).contains(&"create_pipeline_stage"));
+        assert_eq!(tools(&stages.workflows), ["reorder_pipeline_stages"]);
+        assert!(stages.field_hints["name"].required);
+        // What has a path of its own is that, wherever else it is listed.
+        assert_eq!(kind("products").address, "/products");
+        let names = resources();
+        for (name, times) in [("users", 1), ("contacts", 1), ("deals", 0), ("summary", 0)] {
+            let found = names.iter().filter(|one| **one == name).count();
+            assert_eq!(found, times, "{name} in {names:?}");
+        }
     }
 
     #[test]

@@ -244,6 +244,11 @@ impl Operation {
         })
     }
 
+    /// True when it answers a list.
+    pub fn lists(&self) -> bool {
+        self.has_pages
+    }
+
     /// True when its fields are those of the query string.
     pub fn reads_query(&self) -> bool {
         reads_query(&self.method)

@@ -11,7 +11,6 @@ use crate::email::Email;
 use crate::error::Result;
 use crate::events::{self, Automations, Trigger};
 use crate::exports::Exported;
-use crate::fold::fold;
 use crate::links::{Linked, Links};
 use crate::mentions;
 use crate::metadata::Metadata;
@@ -178,22 +177,7 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &Search) -> Result<Page<Company>
 
 /// The companies of that name, in any case, the oldest first.
 pub fn find_by_name(db: &Db<'_>, who: &Caller, name: &str) -> Result<Vec<Uuid>> {
-    let wanted = name.trim().to_lowercase();
-    // The key knows no accents either, and two names may differ by just these.
-    let found = db.query(
-        "select t.id, t.name
-         from company_search s
-         join companies t on t.workspace_id = s.workspace_id and t.id = s.id
-         where s.workspace_id = $1 and s.name_key = $2
-         order by t.id",
-        &store::params![who.workspace_id, fold(name)],
-        |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
-    )?;
-    Ok(found
-        .into_iter()
-        .filter(|(_, name)| name.to_lowercase() == wanted)
-        .map(|(id, _)| id)
-        .collect())
+    search::find_by_name::<Company>(db, who, name)
 }
 
 /// Creates a company.

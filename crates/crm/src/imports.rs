@@ -22,8 +22,12 @@ crate::words! {
         Company = "company",
         /// A contact.
         Contact = "contact",
+        /// A product.
+        Product = "product",
         /// An opportunity.
         Opportunity = "opportunity",
+        /// A product of an opportunity.
+        OpportunityProduct = "opportunity_product",
     }
 }
 
@@ -39,29 +43,33 @@ pub struct Ledger<'a> {
 /// Begins a transaction of an import. Until it ends no other import writes into
 /// the workspace: two that look for the same name at once would both find
 /// nothing, and both make the record. Everybody else goes on undisturbed, but
-/// that while opportunities come in nobody moves a card: in which stages theirs
-/// will stand is not known yet, and two who take stages one after the other
-/// would wait for each other.
+/// that while opportunities or their products come in nobody moves a card: in
+/// which stages theirs will stand is not known yet, and two who take stages one
+/// after the other would wait for each other.
 pub fn begin(tx: &mut Tx<'_>, who: &Caller, kind: Option<Kind>) -> Result<()> {
     who.lock_workspace(tx)?;
     match kind {
-        Some(Kind::Opportunity) => stages::hold_cards(tx, who),
+        Some(Kind::Opportunity | Kind::OpportunityProduct) => stages::hold_cards(tx, who),
         _ => Ok(()),
     }
 }
 
 /// The tables that an import fills.
-const FILLED: [&str; 11] = [
+const FILLED: [&str; 15] = [
     "members",
     "companies",
     "company_search",
     "contacts",
     "contact_search",
     "employments",
+    "products",
+    "product_search",
+    "product_costs",
     "opportunities",
     "opportunity_search",
     "opportunity_users",
     "cards",
+    "opportunity_products",
     "imported",
 ];
 

@@ -255,7 +255,28 @@ fn rounded(number: i128, part: i128) -> Option<i128> {
 /// True for a number that rounds to nothing, however small it is: a decimal has
 /// no room for the exponents of the smallest.
 fn is_negligible(text: &str) -> bool {
-    text.parse().is_ok_and(|number: f64| number.abs() < 1e-9)
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let (falls, places) = match exponent.strip_prefix('-') {
+        Some(places) => (true, places),
+        None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
+    };
+    if whole.is_empty() || ![whole, fraction, places].into_iter().all(is_number) {
+        return false;
+    }
+    let digits = format!("{whole}{fraction}");
+    let Some(zeros) = digits.find(|digit| digit != '0') else {
+        return true;
+    };
+    // It is less than ten to this power. More places than can be counted are as many
+    // as can.
+    let places = places.parse().unwrap_or(i64::MAX);
+    let length = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let power =
+        (length(whole.len()) - length(zeros)).saturating_add(if falls { -places } else { places });
+    power < -4
 }
 
 /// Writes ten-thousandths as a decimal number without needless zeros.
@@ -472,6 +493,10 @@ mod tests {
             ("1.5E-3", "0.0015"),
             ("3.7811e-262", "0"),
             ("-1.23456789e-25", "0"),
+            ("1e-99999999999999999999", "0"),
+            ("0e99999999999999999999", "0"),
+            ("0.000000000000000000000000000000000000123456e5", "0"),
+            ("123456789012345678901234567890.123e-36", "0"),
             ("922337203685477.5807", "922337203685477.5807"),
             ("-922337203685477.5808", "-922337203685477.5808"),
         ] {
@@ -550,6 +575,19 @@ mod tests {
         for given in ["0", "-0.0", "0.00004", "-1", "1e15"] {
             assert_eq!(quantity(given), None, "{given}");
         }
+    }
+
+    #[test]
+    fn a_million_cents_are_ten_thousand() {
+        let cent = Amount::parse("0.01").unwrap();
+        let line = Worth::of(Quantity::ONE, cent, Percent::NONE).unwrap();
+        let (mut worth, mut total) = (Worth::default(), Total::default());
+        for _ in 0..1_000_000 {
+            worth = worth.and(line).unwrap();
+            total += cent.into();
+        }
+        assert_eq!(worth.rounded().unwrap().to_string(), "10000");
+        assert_eq!(total.to_string(), "10000");
     }
 
     #[test]

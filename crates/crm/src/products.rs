@@ -84,6 +84,24 @@ pub fn list(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Page<Prod
     record::page(db, listed(db, who, input)?, input.page)
 }
 
+/// The products that are called so, in any case; oldest first.
+pub fn find_by_name(db: &Db<'_>, who: &Caller, name: &str) -> Result<Vec<Uuid>> {
+    search::find_by_name::<Product>(db, who, name)
+}
+
+/// The names of the first `count` products in the order of the alphabet.
+pub fn names(db: &Db<'_>, who: &Caller, count: u32) -> Result<Vec<String>> {
+    Ok(db.query(
+        "select t.name
+         from product_search s
+         join products t on t.workspace_id = s.workspace_id and t.id = s.id
+         where s.workspace_id = $1
+         order by s.name_key, s.id limit $2",
+        &store::params![who.workspace_id, i64::from(count)],
+        |row| row.get(0),
+    )?)
+}
+
 /// The condition that the products of a list meet.
 pub(crate) fn listed(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Condition> {
     let mut condition = record::all(who);

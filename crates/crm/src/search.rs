@@ -119,6 +119,34 @@ pub(crate) fn remove<R: Searchable>(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> 
     Ok(())
 }
 
+/// The records, each with a `name`, that are called so, in any case; oldest first.
+pub(crate) fn find_by_name<R: Searchable>(
+    db: &Db<'_>,
+    who: &Caller,
+    name: &str,
+) -> Result<Vec<Uuid>> {
+    let wanted = name.trim().to_lowercase();
+    // The key knows no accents either, and two names may differ by just these.
+    let found = db.query(
+        &format!(
+            "select t.id, t.name
+             from {} s
+             join {} t on t.workspace_id = s.workspace_id and t.id = s.id
+             where s.workspace_id = $1 and s.name_key = $2
+             order by t.id",
+            R::INDEX,
+            R::TABLE
+        ),
+        &store::params![who.workspace_id, fold(name)],
+        |row| Ok((row.get::<Uuid>(0)?, row.get::<String>(1)?)),
+    )?;
+    Ok(found
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase() == wanted)
+        .map(|(id, _)| id)
+        .collect())
+}
+
 /// What matches more often than this is common: it is found sooner by looking
 /// at one record after the other, newest first, than by gathering all matches.
 const COMMON: i64 = 5000;

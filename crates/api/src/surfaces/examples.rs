@@ -141,8 +141,13 @@ impl Sampler<'_> {
 }
 
 /// What the record of an id is called: of the field `deal_id` or the schema
-/// `LinkedContact`, its last word.
+/// `LinkedContact`, its last word. Some fields name a record by what it is there.
 fn record_of(name: &str) -> &str {
+    match name {
+        "assigned_to" => return "user",
+        "supplier_id" => return "company",
+        _ => {}
+    }
     let name = name
         .strip_suffix("_ids")
         .or(name.strip_suffix("_id"))
@@ -151,4 +156,24 @@ fn record_of(name: &str) -> &str {
         .rfind(|c: char| c == '_' || c.is_uppercase())
         .unwrap_or(0);
     name[start..].trim_start_matches('_')
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::operations;
+
+    #[test]
+    fn an_id_is_that_of_the_same_record_wherever_it_stands() {
+        let operations = operations::all();
+        let data = |tool: &str| {
+            let found = operations.iter().find(|operation| operation.tool == tool);
+            answer(found.unwrap()).unwrap()["data"].clone()
+        };
+        let (task, cost) = (data("get_task"), data("update_product_cost"));
+        assert_eq!(task["assigned_to"], data("get_user")["id"]);
+        assert_eq!(task["deal_id"], data("get_opportunity")["id"]);
+        assert_eq!(cost["supplier_id"], data("get_company")["id"]);
+    }
 }

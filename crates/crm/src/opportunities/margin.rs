@@ -165,8 +165,11 @@ pub(super) fn recount(
         .and_then(Worth::rounded)
         .ok_or_else(|| Amount::no_room("quantity", "its products"))?;
     let before = std::mem::replace(&mut opportunity.products_value, value);
+    // A line comes without costs.
+    if opportunity.product_lines > 0 {
+        count_costs(tx, who, opportunity)?;
+    }
     opportunity.product_lines = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-    count_costs(tx, who, opportunity)?;
     if before != value {
         opportunity.updated_at = who.now;
     }

@@ -30,8 +30,8 @@ pub use product_costs::{
 };
 pub use products::{
     NewProductLine, OpportunityProduct, OpportunityProductFields, PaymentStatus, ProductLine,
-    ProductLineUpdate, ReorderProducts, add_product, products, remove_product, reorder_products,
-    update_product,
+    ProductLineUpdate, ReorderProducts, add_imported_product, add_product, products,
+    remove_product, reorder_products, update_product,
 };
 
 use crate::audit::{self, Entity};

@@ -169,12 +169,36 @@ pub fn add_product(
     id: Uuid,
     input: NewProductLine,
 ) -> Result<ProductLine> {
+    cards::lock_stages(tx, who, vec![id], None)?;
+    let (opportunity, line_id) = add_line(tx, who, id, input)?;
+    one(tx, who, &opportunity, line_id)
+}
+
+/// The same within an import, which holds all cards
+/// ([`imports::begin`](crate::imports::begin)); the row's id.
+pub fn add_imported_product(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    id: Uuid,
+    input: NewProductLine,
+) -> Result<Uuid> {
+    let (_, line_id) = add_line(tx, who, id, input)?;
+    Ok(line_id)
+}
+
+/// Adds a product to an opportunity whose stages are locked; the opportunity, and
+/// the row's id.
+fn add_line(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    id: Uuid,
+    input: NewProductLine,
+) -> Result<(Opportunity, Uuid)> {
     let NewProductLine {
         fields: New(mut fields),
         automations,
     } = input;
     check_payment_scope(who, &fields)?;
-    cards::lock_stages(tx, who, vec![id], None)?;
     let mut opportunity = record::lock::<Opportunity>(tx, who, id)?;
     if opportunity.product_lines >= MAX {
         return Err(Error::conflict(
@@ -199,12 +223,12 @@ pub fn add_product(
     });
     columns.push(Column {
         name: "sort_order",
-        value: next_place(tx, who, id)?.into(),
+        value: next_place(tx, who, &opportunity)?.into(),
     });
     let line = record::insert::<OpportunityProduct>(tx, who, who.new_id(), columns)?;
     check_worth(&line)?;
     margin::recount(tx, who, &mut opportunity, &automations)?;
-    one(tx, who, &opportunity, line.id)
+    Ok((opportunity, line.id))
 }
 
 /// What the product says of a new line, where the line does not say it.
@@ -215,11 +239,14 @@ fn take_defaults(fields: &mut OpportunityProductFields, product: &Product) {
     }
 }
 
-fn next_place(db: &Db<'_>, who: &Caller, id: Uuid) -> Result<i64> {
+fn next_place(db: &Db<'_>, who: &Caller, opportunity: &Opportunity) -> Result<i64> {
+    if opportunity.product_lines == 0 {
+        return Ok(0);
+    }
     Ok(db.query_one(
         "select coalesce(max(sort_order) + 1, 0) from opportunity_products
          where workspace_id = $1 and opportunity_id = $2",
-        &store::params![who.workspace_id, id],
+        &store::params![who.workspace_id, opportunity.id],
         |row| row.get(0),
     )?)
 }

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod cards;
+mod expand;
 mod people;
 mod plans;
 mod products;

@@ -69,7 +69,10 @@ impl Column {
         let Some(found) = cell.plain().map_err(wrong)? else {
             return Ok(None);
         };
-        let replaced = found.as_str().and_then(|text| self.replace.get(text));
+        let replaced = match &found {
+            Json::String(text) => self.replace.get(text),
+            other => self.replace.get(&other.to_string()),
+        };
         let value = match replaced.map(|text| text.trim()) {
             Some("") => return Ok(None),
             Some(text) => self.formatted(&Cell::Text(text.to_owned()), text.into()),
@@ -236,6 +239,22 @@ mod tests {
         for bad in ["M/D/YYYY", "%m/%Y", "", "%", "%Q", "%H:%M"] {
             assert!(Format::check_date(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_sheet_holds_as_a_number_is_replaced_too() {
+        let column = Column {
+            format: Format::Number('.'),
+            replace: HashMap::from([
+                ("0".to_owned(), String::new()),
+                ("7".to_owned(), "7.5".to_owned()),
+            ]),
+            ..Column::plain("value")
+        };
+        let read = |number: i64| column.value(&Cell::Number(number.into()), &Lists::new());
+        assert_eq!(read(0), Ok(None));
+        assert_eq!(read(7), Ok(Some(json!(7.5))));
+        assert_eq!(read(10), Ok(Some(json!(10))));
     }
 
     #[test]

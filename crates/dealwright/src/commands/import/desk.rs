@@ -1,7 +1,7 @@
 //! Where one row is turned into a record: its transaction, and what is known of
 //! the records that it refers to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crm::imports::{self, Ledger};
 use crm::text::Name;
@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use super::kinds::{Draft, Kind};
 use super::pipelines::Pipelines;
+
+/// How many names a refusal lists.
+const LISTED: u32 = 10;
 
 /// A desk for one row.
 pub(super) struct Desk<'a, 't> {
@@ -36,7 +39,8 @@ pub(super) type Links = HashMap<(imports::Kind, String), Option<Uuid>>;
 #[derive(Debug, Default)]
 pub(super) struct Planned {
     keys: HashSet<(imports::Kind, Name)>,
-    names: HashSet<(imports::Kind, String)>,
+    /// As they are written, by how they are in lower case.
+    names: HashMap<imports::Kind, BTreeMap<String, String>>,
     matched: HashSet<Uuid>,
 }
 
@@ -51,10 +55,17 @@ impl Planned {
         matched: Option<Uuid>,
     ) {
         self.keys.insert((kind.entry(), key.clone()));
+        let names = self.names.entry(kind.entry()).or_default();
         for name in kind.names(draft) {
-            self.names.insert((kind.entry(), name.to_lowercase()));
+            names.entry(name.to_lowercase()).or_insert(name);
         }
         self.matched.extend(matched);
+    }
+
+    fn has_name(&self, kind: &dyn Kind, name: &str) -> bool {
+        self.names
+            .get(&kind.entry())
+            .is_some_and(|names| names.contains_key(&name.to_lowercase()))
     }
 }
 
@@ -173,16 +184,30 @@ impl Desk<'_, '_> {
                 )));
             }
         }
-        let called_so = (kind.entry(), key.to_lowercase());
-        if self.planned.names.contains(&called_so)
-            || self.planned.keys.contains(&(kind.entry(), key))
-        {
+        if self.planned.has_name(kind, &key) || self.planned.keys.contains(&(kind.entry(), key)) {
             return Ok(None);
         }
         Err(invalid(format!(
-            "must name a {} that is there or was imported before, not {name:?}",
-            kind.one()
+            "must name one of the {} that are there or were imported before{}, not {name:?}",
+            kind.name(),
+            self.some_names(kind)?
         )))
+    }
+
+    /// The names that a refused row could have meant, in parentheses.
+    fn some_names(&self, kind: &dyn Kind) -> crm::Result<String> {
+        let Some(mut names) = kind.some_names(self.tx, self.who, LISTED + 1)? else {
+            return Ok(String::new());
+        };
+        let planned = self.planned.names.get(&kind.entry());
+        names.extend(planned.into_iter().flat_map(BTreeMap::values).cloned());
+        names.sort_by_key(|name| name.to_lowercase());
+        names.dedup_by_key(|name| name.to_lowercase());
+        let listed = LISTED as usize;
+        if names.len() > listed {
+            names.splice(listed.., ["…".to_owned()]);
+        }
+        Ok(format!(" ({})", names.join(", ")))
     }
 
     /// The stage that a card enters, if the row names any.
@@ -201,13 +226,12 @@ impl Desk<'_, '_> {
     /// Refuses a name that must be unique where a dry run plans a record of it:
     /// the database does not know that one.
     pub(super) fn check_unplanned(&self, kind: &dyn Kind, name: &str) -> crm::Result<()> {
-        if self
-            .planned
-            .names
-            .contains(&(kind.entry(), name.to_lowercase()))
-        {
+        if self.planned.has_name(kind, name) {
             return Err(Error::conflict(
-                format!("A {} with this address exists already", kind.one()),
+                format!(
+                    "A {} with this address exists already",
+                    kind.entry().as_str()
+                ),
                 "Use another address.",
             ));
         }

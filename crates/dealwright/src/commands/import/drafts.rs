@@ -59,7 +59,7 @@ pub(super) fn read(planned: &PlannedTable, sender: &Sender<Batch>) -> Result<(),
     planned.table.each(&mut |row| {
         let number = row.number;
         match row.cells.and_then(|cells| drafter.draft(number, &cells)) {
-            Ok(drafted) => batch.rows.push(drafted),
+            Ok(drafted) => batch.rows.extend(drafted),
             Err(reason) => batch.refused.push(Refusal {
                 row: number,
                 reason,
@@ -88,7 +88,8 @@ struct Drafter<'a> {
 }
 
 impl Drafter<'_> {
-    fn draft(&mut self, number: u64, cells: &[Cell]) -> Result<DraftedRow, String> {
+    /// What the row says; `None` for one that may say nothing, and does.
+    fn draft(&mut self, number: u64, cells: &[Cell]) -> Result<Option<DraftedRow>, String> {
         let mapping = &self.planned.mapping;
         let mut flaws = Vec::new();
         let mut values = Vec::new();
@@ -98,6 +99,10 @@ impl Drafter<'_> {
                 flaws.push(flaw);
                 None
             }));
+        }
+        let key = mapping.key.render(&values);
+        if mapping.gaps && key.is_none() && flaws.is_empty() {
+            return Ok(None);
         }
         let mut draft = Draft::default();
         for (field, template) in &mapping.fields {
@@ -118,8 +123,8 @@ impl Drafter<'_> {
         if !flaws.is_empty() {
             return Err(flaws.join("; "));
         }
-        let key = self.key(number, mapping.key.render(&values))?;
-        Ok(DraftedRow { number, key, draft })
+        let key = self.key(number, key)?;
+        Ok(Some(DraftedRow { number, key, draft }))
     }
 
     fn key(&mut self, number: u64, key: Option<Json>) -> Result<Name, String> {

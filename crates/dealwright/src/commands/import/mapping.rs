@@ -66,6 +66,9 @@ pub(super) struct TableMapping {
     /// True where a key may come again, as that of a company does in a table
     /// of its orders: then the first row with it counts.
     pub(super) repeats: bool,
+    /// True where a row may have no key, as a deal without a product has none
+    /// in a table of products: then it is passed over.
+    pub(super) gaps: bool,
     /// The columns that are read.
     pub(super) columns: Vec<Column>,
     /// The fields, each with its template.
@@ -109,6 +112,8 @@ struct RawTable {
     key: Alternatives,
     #[serde(default)]
     repeats: bool,
+    #[serde(default)]
+    gaps: bool,
     #[serde(default)]
     columns: BTreeMap<String, RawColumn>,
     fields: BTreeMap<String, Alternatives>,
@@ -369,6 +374,7 @@ fn read_table(raw: RawTable, place: &str, problems: &mut Problems) -> Option<Tab
         kind,
         key: key?,
         repeats: raw.repeats,
+        gaps: raw.gaps,
         columns,
         fields,
         metadata,

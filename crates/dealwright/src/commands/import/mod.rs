@@ -1,5 +1,5 @@
-//! `dealwright import`: companies, contacts, users and opportunities from CSV
-//! files and XLSX workbooks, as a mapping file says.
+//! `dealwright import`: companies, contacts, users, products and opportunities
+//! from CSV files and XLSX workbooks, as a mapping file says.
 //!
 //! A table is streamed in batches, each a transaction: what it has brought in
 //! is in the ledger with it, so an import that was cut off goes on where it

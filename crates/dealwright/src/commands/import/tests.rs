@@ -13,7 +13,7 @@ use crm::record::New;
 use crm::text::Name;
 use crm::time::Timestamp;
 use crm::workspaces::{self, NewWorkspace};
-use crm::{Caller, Ids, MIGRATIONS, companies, contacts, pipelines, users};
+use crm::{Caller, Ids, MIGRATIONS, companies, contacts, pipelines, products, users};
 use serde_json::{Value as Json, json};
 use store::{Options, Store, Target};
 
@@ -52,8 +52,29 @@ value = "{value}"
 closed_on = "{closed}"
 entered_stage_on = ["{closed}", "{engaged}"]
 [tables.metadata]
-product = "{product}"
 id = "{id}"
+
+[[tables]]
+file = "deals"
+into = "opportunity_products"
+key = "{id}"
+[tables.columns]
+product = { replace = { GTXPro = "GTX Pro" } }
+value = { replace = { 0 = "" } }
+[tables.fields]
+opportunity = "{id}"
+product = "{product}"
+unit_price = "{value}"
+
+[[tables]]
+file = "products"
+into = "products"
+key = "{product}"
+[tables.fields]
+name = "{product}"
+price = "{price}"
+category = "{series}"
+cost_price = "{cost}"
 
 [[tables]]
 file = "accounts"
@@ -84,7 +105,10 @@ company = "{account}"
 "#;
 
 const FILES: [(&str, &str); 5] = [
-    ("products.csv", "product\nGTX Pro\nMG Special\n"),
+    (
+        "products.csv",
+        "product,price,series,cost\nGTX Pro,\"1,200\",GTX,640.25\nMG Special,55,MG,\n",
+    ),
     (
         "accounts.csv",
         "account,sector\nAcme,technolgy\nCancity,retail\n",
@@ -179,7 +203,7 @@ impl Home {
 
     /// How many rows each table of the database has that an import writes to.
     async fn counts(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 13] = [
+        const TABLES: [&str; 17] = [
             "members",
             "pipelines",
             "stages",
@@ -187,10 +211,14 @@ impl Home {
             "company_search",
             "contacts",
             "employments",
+            "products",
+            "product_search",
+            "product_costs",
             "opportunities",
             "opportunity_search",
             "opportunity_users",
             "cards",
+            "opportunity_products",
             "imported",
             "events",
         ];
@@ -205,7 +233,7 @@ impl Home {
     async fn opportunities(&self) -> Vec<Opportunity> {
         let Json::Object(input) = json!({
             "limit": 100,
-            "expand": ["contact", "customer", "assigned_users"],
+            "expand": ["contact", "customer", "products", "assigned_users"],
         }) else {
             unreachable!("it is an object");
         };
@@ -285,7 +313,10 @@ on_both_engines! {
         let report = home.import().await;
         assert!(report.is_clean(), "{report}");
         let made: Vec<_> = report.tables.iter().map(|table| (table.into, table.made)).collect();
-        let order = [("users", 2), ("companies", 2), ("contacts", 1), ("opportunities", 3)];
+        let order = [
+            ("users", 2), ("companies", 2), ("contacts", 1),
+            ("products", 2), ("opportunities", 3), ("opportunity_products", 3),
+        ];
         assert_eq!(made, order);
 
         let won = home.deal("D1").await;
@@ -321,6 +352,115 @@ on_both_engines! {
         assert_eq!(staff.items.len(), 1);
     }
 
+    async fn what_was_sold_agrees_with_the_file_and_the_rest_has_its_list_price(home: Home) {
+        home.import().await;
+        // However the file spells the product, and whatever the deal was sold for.
+        for (id, product, price) in [
+            ("D1", "GTX Pro", "1054.5"),
+            ("D2", "MG Special", "55"),
+            ("D3", "GTX Pro", "1200"),
+        ] {
+            let deal = home.deal(id).await;
+            let [line] = deal.products.unwrap().try_into().unwrap();
+            assert_eq!(&*line.product.name, product);
+            assert_eq!((line.quantity.to_string(), line.discount_percent.to_string()), ("1".to_owned(), "0".to_owned()));
+            assert_eq!((line.unit_price.to_string(), deal.products_value.to_string()), (price.to_owned(), price.to_owned()));
+        }
+        let pro = home.read(|db, who| products::find_by_name(db, who, "gtx pro")).await;
+        let [id] = pro.try_into().unwrap();
+        let pro = home.read(move |db, who| crm::record::get::<products::Product>(db, who, id)).await;
+        assert_eq!((pro.price.to_string().as_str(), pro.category.as_deref()), ("1200", Some("GTX")));
+        let costs = home
+            .read(move |db, who| crm::product_costs::list(db, who, id, PageRequest::default()))
+            .await;
+        let costs: Vec<_> = costs.items.iter().map(|cost| cost.cost_price.to_string()).collect();
+        assert_eq!(costs, ["640.25"]);
+    }
+
+    async fn margins_appear_once_costs_are_entered(home: Home) {
+        home.import().await;
+        let deal = home.deal("D1").await;
+        let (id, pipeline) = (deal.id, deal.placements[0].pipeline_id);
+        let line = deal.products.unwrap()[0].id;
+        home.write(move |tx, who| {
+            let Json::Object(cost) = json!({ "unit_cost": 640.25 }) else {
+                unreachable!("it is an object");
+            };
+            let (cost, _) = Input::from_object(cost)?;
+            crm::opportunities::add_cost(tx, who, id, line, cost)
+        })
+        .await;
+        let margin = home.deal("D1").await.products_margin.unwrap();
+        assert_eq!(margin.margin.to_string(), "414.25");
+        let summary = home.read(move |db, who| pipelines::summary(db, who, pipeline)).await;
+        let margins: Vec<_> = summary
+            .stages
+            .iter()
+            .map(|stage| {
+                let margins = stage.totals.margins.iter();
+                margins.map(|margin| margin.margin.to_string()).collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(margins, [["1200"], ["414.25"], ["55"]]);
+    }
+
+    async fn lines_come_from_a_table_of_their_own_too(home: Home) {
+        let mapping = MAPPING.replace(
+            "file = \"deals\"\ninto = \"opportunity_products\"\nkey = \"{id}\"",
+            "file = \"lines\"\ninto = \"opportunity_products\"\nkey = \"{id}/{product}\"\ngaps = true",
+        );
+        let mapping = mapping.replace(
+            "unit_price = \"{value}\"",
+            "unit_price = \"{value}\"\nquantity = \"{count}\"\ndiscount_percent = \"{off}\"\nunit_cost = \"{cost}\"",
+        );
+        let header = "id,product,value,count,off,cost\n";
+        let lines = "D1,MG Special,,,,\nD1,GTXPro,1000,2.5,10,600\nD2,,,,,\n";
+        home.file("lines.csv", (header.to_owned() + lines).as_bytes());
+        let report = home.run(&mapping, false).await;
+        assert!(report.is_clean(), "{report}");
+        // One that names no product is none.
+        assert_eq!(numbers(of(&report, "opportunity_products")), [2, 2, 0, 0, 0]);
+        let deal = home.deal("D1").await;
+        let names: Vec<_> = deal.products.unwrap().iter().map(|line| line.product.name.to_string()).collect();
+        assert_eq!(names, ["MG Special", "GTX Pro"]);
+        let margin = deal.products_margin.unwrap();
+        assert_eq!(
+            (margin.value.to_string(), margin.cost.to_string(), margin.margin.to_string()),
+            ("2305".to_owned(), "1500".to_owned(), "805".to_owned())
+        );
+
+        let lines = "D1,GTX Pro,,0,,\nD1,GTX Max,,,,\nD9,GTX Pro,,,,\nD3,GTX Pro,,,110,\nD3,GTXPro,,,,dear\n";
+        home.file("lines.csv", (header.to_owned() + lines).as_bytes());
+        let dry = home.run(&mapping, true).await;
+        let report = home.run(&mapping, false).await;
+        let reasons = refusals(&report, "opportunity_products");
+        assert_eq!(reasons, refusals(&dry, "opportunity_products"));
+        for ((row, why), (at, part)) in reasons.iter().zip([
+            (3, "product must name one of the products that are there or were imported before \
+                 (GTX Pro, MG Special), not \"GTX Max\""),
+            (4, "opportunity must name one of the opportunities"),
+            (5, "discount_percent must"),
+            (6, "unit_cost must be a number"),
+        ]) {
+            assert!(*row == at && why.contains(part), "row {row}: {why}");
+        }
+        // Row 2 is known by its key.
+        assert_eq!(numbers(of(&report, "opportunity_products")), [5, 0, 0, 1, 4]);
+    }
+
+    async fn a_product_that_is_there_is_sold_at_the_price_it_has(home: Home) {
+        home.write(|tx, who| {
+            let Json::Object(product) = json!({ "name": "gtx PRO", "price": 7 }) else {
+                unreachable!("it is an object");
+            };
+            products::create(tx, who, Input::from_object(product)?.0)
+        })
+        .await;
+        let report = home.import().await;
+        assert_eq!(numbers(of(&report, "products")), [2, 1, 1, 0, 0]);
+        assert_eq!(home.deal("D3").await.products_value.to_string(), "7");
+    }
+
     async fn the_pipeline_sums_up_what_was_imported(home: Home) {
         home.import().await;
         let pipeline = home.deal("D1").await.placements[0].pipeline_id;
@@ -331,7 +471,8 @@ on_both_engines! {
             .map(|stage| (&*stage.name, stage.totals.deal_count))
             .collect();
         assert_eq!(stages, [("Talking", 1), ("Won", 1), ("Lost", 1)]);
-        assert_eq!(summary.totals.by_currency[0].total_value.to_string(), "1054.5");
+        // Of what has no value of its own, its product's list price.
+        assert_eq!(summary.totals.by_currency[0].total_value.to_string(), "2254.5");
     }
 
     async fn importing_again_changes_nothing(home: Home) {
@@ -431,7 +572,7 @@ on_both_engines! {
         for ((row, why), (at, part)) in refused.iter().zip([
             (3, "email must be an e-mail address"),
             (4, "first_name"),
-            (5, "company must name a company"),
+            (5, "company must name one of the companies"),
         ]) {
             assert!(*row == at && why.contains(part), "row {row}: {why}");
         }
@@ -498,28 +639,34 @@ on_both_engines! {
             deals += &format!("D{number},Moses Frase,GTXPro,Acme,Won,,3/1/2017,{number},\n");
         }
         home.file("deals.csv", deals.as_bytes());
-        // Whoever awaits the import goes away after its first batch of deals.
-        let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        let (store, who, plan) = (home.store.clone(), home.who.clone(), home.plan(MAPPING).unwrap());
-        let import = tokio::spawn(async move {
-            let progress = move |_, table: &TableReport| {
-                if table.into == "opportunities" {
-                    said.send(table.made).unwrap();
-                    std::thread::sleep(std::time::Duration::from_millis(50));
-                }
-            };
-            run::run(&store, &who, plan, false, progress).await.map(drop)
-        });
-        heard.recv().await.unwrap();
-        import.abort();
-        assert!(import.await.unwrap_err().is_cancelled());
+        // Whoever awaits the import goes away after its first batch of deals, and
+        // the next time after the first one of what was sold.
+        for into in ["opportunities", "opportunity_products"] {
+            let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+            let (store, who, plan) = (home.store.clone(), home.who.clone(), home.plan(MAPPING).unwrap());
+            let import = tokio::spawn(async move {
+                let progress = move |_, table: &TableReport| {
+                    if table.into == into {
+                        said.send(table.made).unwrap();
+                        std::thread::sleep(std::time::Duration::from_millis(50));
+                    }
+                };
+                run::run(&store, &who, plan, false, progress).await.map(drop)
+            });
+            heard.recv().await.unwrap();
+            import.abort();
+            assert!(import.await.unwrap_err().is_cancelled());
+        }
 
         let report = home.import().await;
-        let [read, made, matched, unchanged, refused] = numbers(of(&report, "opportunities"));
+        assert_eq!(numbers(of(&report, "opportunities")), [700, 0, 0, 700, 0]);
+        let [read, made, matched, unchanged, refused] = numbers(of(&report, "opportunity_products"));
         assert_eq!((read, matched, refused), (700, 0, 0));
-        assert!(unchanged >= 250 && made + unchanged == 700, "{report}");
+        assert!(unchanged >= 250 && made > 0 && made + unchanged == 700, "{report}");
         let counts = home.counts().await;
-        for table in ["opportunities", "cards", "opportunity_users", "opportunity_search"] {
+        for table in [
+            "opportunities", "cards", "opportunity_users", "opportunity_search", "opportunity_products",
+        ] {
             assert!(counts.contains(&(table, 700)), "{counts:?}");
         }
     }
@@ -549,7 +696,7 @@ on_both_engines! {
         assert_eq!(made("users"), 2);
         assert_eq!(of(&one, "opportunities").made + of(&two, "opportunities").made, 400);
         let counts = home.counts().await;
-        for count in [("companies", 401), ("contacts", 1), ("opportunities", 800), ("pipelines", 2)] {
+        for count in [("companies", 401), ("contacts", 1), ("products", 2), ("opportunities", 800), ("opportunity_products", 800), ("pipelines", 2)] {
             assert!(counts.contains(&count), "{count:?} in {counts:?}");
         }
     }
@@ -645,7 +792,7 @@ fn of_files_given_one_by_one_only_those_are_imported() {
 fn the_example_mapping_is_sound() {
     let text = include_str!("../../../../../examples/crm-sales-opportunities.toml");
     let mapping = Mapping::parse(text).unwrap();
-    assert_eq!(mapping.tables.len(), 3);
+    assert_eq!(mapping.tables.len(), 5);
 }
 
 mod postgres {

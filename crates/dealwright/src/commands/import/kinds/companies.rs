@@ -18,16 +18,12 @@ impl Kind for Companies {
         "companies"
     }
 
-    fn one(&self) -> &'static str {
-        "company"
-    }
-
     fn entry(&self) -> imports::Kind {
         imports::Kind::Company
     }
 
     fn fields(&self) -> Vec<Field> {
-        fields_of::<New<CompanyFields>>(&[])
+        fields_of::<New<CompanyFields>>(&[], &[])
     }
 
     fn natural_key(&self, draft: &Draft) -> Option<String> {

@@ -18,16 +18,12 @@ impl Kind for Contacts {
         "contacts"
     }
 
-    fn one(&self) -> &'static str {
-        "contact"
-    }
-
     fn entry(&self) -> imports::Kind {
         imports::Kind::Contact
     }
 
     fn fields(&self) -> Vec<Field> {
-        fields_of::<New<ContactFields>>(&["company"])
+        fields_of::<New<ContactFields>>(&[], &["company"])
     }
 
     /// The address only: many people have the same name.

@@ -5,6 +5,8 @@
 mod companies;
 mod contacts;
 mod opportunities;
+mod opportunity_products;
+mod products;
 mod users;
 
 use crm::imports;
@@ -19,24 +21,25 @@ use super::desk::Desk;
 
 pub(super) use companies::Companies;
 pub(super) use contacts::Contacts;
+pub(super) use opportunities::Opportunities;
+pub(super) use products::Products;
 pub(super) use users::Users;
 
 /// Every kind, in the order in which they are imported: what is referred to
 /// comes before what refers to it.
-const ALL: [&dyn Kind; 4] = [
+const ALL: [&dyn Kind; 6] = [
     &users::Users,
     &companies::Companies,
     &contacts::Contacts,
+    &products::Products,
     &opportunities::Opportunities,
+    &opportunity_products::OpportunityProducts,
 ];
 
 /// A kind of record that the rows of a table become.
 pub(super) trait Kind: std::fmt::Debug + Sync {
     /// What a mapping calls it: `companies`.
     fn name(&self) -> &'static str;
-
-    /// What one of them is called: `company`.
-    fn one(&self) -> &'static str;
 
     /// Under what the ledger keeps it.
     fn entry(&self) -> imports::Kind;
@@ -61,6 +64,12 @@ pub(super) trait Kind: std::fmt::Debug + Sync {
     /// The records of that name.
     fn find(&self, db: &Db<'_>, who: &crm::Caller, name: &str) -> crm::Result<Vec<Uuid>>;
 
+    /// The first `count` names that there are, in the order of the alphabet, where
+    /// there are few enough to tell them to a row that names none.
+    fn some_names(&self, _: &Db<'_>, _: &crm::Caller, _: u32) -> crm::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// Makes the record.
     fn create(&self, desk: &mut Desk<'_, '_>, draft: &Draft) -> crm::Result<Uuid>;
 }
@@ -73,6 +82,16 @@ pub(super) struct Field {
     /// True when no record can be made without it.
     pub(super) required: bool,
     shape: Shape,
+}
+
+impl Field {
+    /// The same field where a record can be made without it.
+    fn optional(self) -> Self {
+        Self {
+            required: false,
+            ..self
+        }
+    }
 }
 
 /// What the domain takes for a field.
@@ -167,8 +186,8 @@ pub(super) fn turn(kind: &dyn Kind) -> Option<usize> {
 }
 
 /// The fields of the domain's input, and the import's own in the place of
-/// those that hold ids.
-fn fields_of<I: Input>(own: &[&'static str]) -> Vec<Field> {
+/// those that hold ids: required ones and others.
+fn fields_of<I: Input>(required: &[&'static str], optional: &[&'static str]) -> Vec<Field> {
     let mut generator = SchemaGenerator::default();
     let mut described = Vec::new();
     I::describe(&mut generator, &mut described);
@@ -180,12 +199,18 @@ fn fields_of<I: Input>(own: &[&'static str]) -> Vec<Field> {
             required: field.required,
             shape: shape_of(field, &generator),
         });
-    let own = own.iter().map(|name| Field {
-        name,
-        required: false,
-        shape: Shape::Own,
-    });
-    from_domain.chain(own).collect()
+    let own = |names: &[&'static str], required| {
+        let field = move |name: &&'static str| Field {
+            name,
+            required,
+            shape: Shape::Own,
+        };
+        names.iter().map(field).collect::<Vec<_>>()
+    };
+    from_domain
+        .chain(own(required, true))
+        .chain(own(optional, false))
+        .collect()
 }
 
 fn shape_of(field: &FieldDescription, generator: &SchemaGenerator) -> Shape {
@@ -233,7 +258,17 @@ mod tests {
             .filter(|field| field.required)
             .map(|field| field.name)
             .collect();
-        assert_eq!(required, ["full_name", "name", "first_name", "name"]);
+        let expected = [
+            "full_name",
+            "name",
+            "first_name",
+            "name",
+            "price",
+            "name",
+            "opportunity",
+            "product",
+        ];
+        assert_eq!(required, expected);
     }
 
     #[test]

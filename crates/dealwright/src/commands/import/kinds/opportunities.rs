@@ -20,16 +20,12 @@ impl Kind for Opportunities {
         "opportunities"
     }
 
-    fn one(&self) -> &'static str {
-        "opportunity"
-    }
-
     fn entry(&self) -> imports::Kind {
         imports::Kind::Opportunity
     }
 
     fn fields(&self) -> Vec<Field> {
-        fields_of::<New<OpportunityFields>>(&[
+        let own = [
             "company",
             "contact",
             "assigned_user",
@@ -37,7 +33,8 @@ impl Kind for Opportunities {
             "stage",
             "closed_on",
             "entered_stage_on",
-        ])
+        ];
+        fields_of::<New<OpportunityFields>>(&[], &own)
     }
 
     /// None: two deals may well be called the same.

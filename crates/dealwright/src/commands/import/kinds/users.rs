@@ -17,16 +17,12 @@ impl Kind for Users {
         "users"
     }
 
-    fn one(&self) -> &'static str {
-        "user"
-    }
-
     fn entry(&self) -> imports::Kind {
         imports::Kind::User
     }
 
     fn fields(&self) -> Vec<Field> {
-        fields_of::<New<UserFields>>(&[])
+        fields_of::<New<UserFields>>(&[], &[])
     }
 
     fn has_metadata(&self) -> bool {

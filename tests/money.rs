@@ -1,0 +1,96 @@
+//! Money is exact: no float comes near it.
+
+use std::path::{Path, PathBuf};
+
+/// Where floats are in use, each with what for. None of it is money.
+const FLOATS: &[(&str, &str)] = &[
+    (
+        "crates/crm/src/input.rs",
+        "7.0 is read as a whole number, as far as a double knows which are",
+    ),
+    (
+        "crates/crm/src/metadata.rs",
+        "whether a client could read a custom value back",
+    ),
+    (
+        "crates/store/src/row.rs",
+        "what a column of floats would hold; no table has one",
+    ),
+    ("crates/store/src/postgres/wire.rs", "the same, on the wire"),
+    (
+        "crates/store/src/postgres/mod.rs",
+        "how long to wait, with chance in it",
+    ),
+    ("crates/store/src/slow.rs", "how long a statement took"),
+    ("crates/api/src/metrics.rs", "how long requests took"),
+    ("crates/api/src/surfaces/http.rs", "how long a request took"),
+    (
+        "crates/api/src/surfaces/mcp/call.rs",
+        "how long a call took",
+    ),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The files below a folder, by their paths from the project's root, with the words
+/// of each outside of comments.
+fn words(folder: &str, comment: &str) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root().join(&folder)).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type().expect("a type").is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(entry.path()).expect("a text");
+            let code = text.lines().map(|line| match line.split_once(comment) {
+                Some((code, _)) => code,
+                None => line,
+            });
+            let words = code
+                .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'))
+                .map(str::to_lowercase)
+                .collect();
+            found.push((path, words));
+        }
+    }
+    assert!(
+        found.len() > 5,
+        "only {} files are below {folder}",
+        found.len()
+    );
+    found
+}
+
+#[test]
+fn floats_are_only_where_there_is_no_money() {
+    let sources = ["store", "crm", "api"].map(|name| words(&format!("crates/{name}/src"), "//"));
+    let mut with_floats: Vec<_> = sources
+        .iter()
+        .flatten()
+        .filter(|(_, words)| {
+            words
+                .iter()
+                .any(|word| ["f32", "f64"].contains(&word.as_str()))
+        })
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let mut allowed: Vec<_> = FLOATS.iter().map(|(path, _)| *path).collect();
+    with_floats.sort_unstable();
+    allowed.sort_unstable();
+    assert_eq!(with_floats, allowed);
+}
+
+#[test]
+fn no_column_holds_floats() {
+    let inexact = ["real", "float", "float4", "float8", "double"];
+    for (path, words) in words("crates/crm/migrations", "--") {
+        let found = words.iter().find(|word| inexact.contains(&word.as_str()));
+        assert_eq!(found, None, "{path}");
+    }
+}
