@@ -79,6 +79,17 @@ impl Record for FieldChange {
         id entity_type entity_id field old_value new_value
         actor_type actor_id actor_name request_id changed_at
     );
+    const FIELDS: &'static [&'static str] = &[
+        "id",
+        "entity_type",
+        "entity_id",
+        "field",
+        "old_value",
+        "new_value",
+        "actor",
+        "request_id",
+        "changed_at",
+    ];
 
     fn take(columns: &mut Columns<'_, '_>) -> Result<Self, store::Error> {
         Ok(Self {

@@ -237,7 +237,7 @@ macro_rules! record {
             $kind:ident $write:ident $([$wire:literal])? : $write_type:ty $(= $example:tt)?
         ),* $(,)? }
         kept { $(
-            $(#[$kept_meta:meta])* $kept:ident : $kept_type:ty
+            $(#[$kept_meta:meta])* $kept:ident $([$kept_wire:literal])? : $kept_type:ty
         ),* $(,)? }
         $( hidden { $( $(#[$hidden_meta:meta])* $hidden:ident : $hidden_type:ty ),* $(,)? } )?
         $( derived { $(
@@ -255,7 +255,7 @@ macro_rules! record {
                 $(#[schemars(example = serde_json::json!($example))])?
                 pub $write: $crate::record_type!($kind $write_type),
             )*
-            $( $(#[$kept_meta])* pub $kept: $kept_type, )*
+            $( $(#[$kept_meta])* $(#[serde(rename = $kept_wire)])? pub $kept: $kept_type, )*
             $($( $(#[$hidden_meta])* #[serde(skip)] pub $hidden: $hidden_type, )*)?
             $($( $(#[$derived_meta])* pub $derived: $derived_type, )*)?
             $($( $(#[$joined_meta])* pub $joined: $joined_type, )*)?
@@ -290,7 +290,7 @@ macro_rules! record {
             const FIELDS: &'static [&'static str] = &[
                 $( stringify!($read), )*
                 $( $crate::record_wire!($write $($wire)?), )*
-                $( stringify!($kept), )*
+                $( $crate::record_wire!($kept $($kept_wire)?), )*
                 $($( stringify!($derived), )*)?
             ];
 

@@ -25,10 +25,12 @@ use uuid::Uuid;
 
 use crate::activities::Activity;
 use crate::caller::Caller;
+use crate::change_log::FieldChange;
 use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::error::{Error, Problems, Result};
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, Nothing};
+use crate::invoices::{Invoice, lines::LineItem};
 use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost};
 use crate::paging::{Cursor, Limit, Page, PageRequest};
 use crate::pipelines::Pipeline;
@@ -39,6 +41,7 @@ use crate::referrals::Referral;
 use crate::stages::Stage;
 use crate::tasks::Task;
 use crate::users::User;
+use crate::work_orders::{WorkOrder, WorkOrderStatus};
 
 use columns::Columns;
 
@@ -47,6 +50,7 @@ pub static LISTED: &[Kind] = &[
     Kind::of::<Contact>(),
     Kind::of::<Company>(),
     Kind::of::<Opportunity>(),
+    Kind::of::<WorkOrder>(),
 ];
 
 /// What belongs to the rest of a workspace.
@@ -57,10 +61,14 @@ pub static FURTHER: &[Kind] = &[
     Kind::of::<ProductCost>(),
     Kind::of::<OpportunityProduct>(),
     Kind::of::<OpportunityProductCost>(),
+    Kind::of::<WorkOrderStatus>(),
+    Kind::of::<Invoice>(),
+    Kind::of::<LineItem>(),
     Kind::of::<Task>(),
     Kind::of::<Activity>(),
     Kind::of::<Referral>(),
     Kind::of::<User>(),
+    Kind::of::<FieldChange>(),
 ];
 
 crate::words! {
@@ -167,10 +175,14 @@ all_of! {
     ProductCost, "product-costs", "products:read";
     OpportunityProduct, "opportunity-products", "opportunities:read";
     OpportunityProductCost, "opportunity-product-costs", "opportunities:read";
+    WorkOrderStatus, "work-order-statuses", "work-orders:read";
+    Invoice, "invoices", "invoices:read";
+    LineItem, "invoice-line-items", "invoices:read";
     Task, "tasks", "tasks:read";
     Activity, "activities", "activities:read";
     Referral, "referrals", "referrals:read";
     User, "users", "users:read";
+    FieldChange, "change-log", "crm_audit:read";
 }
 
 /// A kind of record that can be exported.

@@ -1,6 +1,7 @@
 //! Work orders: what is to be carried out of a product that an opportunity has,
 //! when and by whom.
 
+mod export;
 mod statuses;
 
 use std::collections::HashMap;
@@ -54,8 +55,7 @@ crate::record! {
     }
     kept {
         /// The opportunity.
-        #[serde(rename = "deal_id")]
-        opportunity_id: Uuid,
+        opportunity_id ["deal_id"]: Uuid,
         /// Since when it has had its status.
         status_changed_at: Timestamp,
         /// When it was created.
