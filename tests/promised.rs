@@ -102,6 +102,10 @@ const PROMISED: &[Promised] = &[
         tool: "get_opportunity_activities", body: none, answer: List(&["activity_type", "subject"]) },
     Promised { method: "GET", path: "/opportunities/:id/tasks", scopes: &["opportunities:read", "tasks:read"],
         tool: "get_opportunity_tasks", body: none, answer: List(&["title", "status"]) },
+    Promised { method: "GET", path: "/opportunities/:id/work-orders", scopes: READ, tool: "get_opportunity_work_orders",
+        body: none, answer: List(&[]) },
+    Promised { method: "GET", path: "/opportunities/:id/invoices", scopes: &["opportunities:read", "invoices:read"],
+        tool: "list_opportunity_invoices", body: none, answer: List(&[]) },
 
     Promised { method: "POST", path: "/opportunities/bulk-create", scopes: WRITE, tool: "bulk_create_opportunities",
         body: |_| json!({"records": [{"name": "Fence"}, {}], "skip_automations": true}),
