@@ -13,6 +13,10 @@ const FLOATS: &[(&str, &str)] = &[
         "whether a client could read a custom value back",
     ),
     (
+        "crates/crm/src/universal_search/mod.rs",
+        "how like a query something is",
+    ),
+    (
         "crates/store/src/row.rs",
         "what a column of floats would hold; no table has one",
     ),

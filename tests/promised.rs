@@ -265,7 +265,7 @@ on_both_engines! {
             let (mut found_scopes, mut scopes) = (found.scopes(), scopes.to_vec());
             found_scopes.sort_unstable();
             scopes.sort_unstable();
-            assert_eq!((found_scopes, found.tool()), (scopes, *tool), "{method} {path}");
+            assert_eq!((found_scopes, found.tool()), (scopes, Some(*tool)), "{method} {path}");
         }
     }
 
