@@ -42,7 +42,7 @@ pub enum Cell {
 /// A table that is being written.
 pub enum Table {
     /// As [`Table::csv`] makes it.
-    Csv(CsvTable),
+    Csv(Box<CsvTable>),
     /// As [`Table::xlsx`] makes it.
     Xlsx(Box<Workbook>),
 }
@@ -58,7 +58,8 @@ impl Table {
     /// begins with `=`, `+`, `-`, `@`, a tab or a carriage return, gets an apostrophe
     /// before it. Instants are in UTC.
     pub fn csv(headings: &[&str]) -> Self {
-        Self::Csv(CsvTable::new(headings).expect(IN_MEMORY))
+        let table = CsvTable::new(headings).expect(IN_MEMORY);
+        Self::Csv(Box::new(table))
     }
 
     /// A workbook of Office Open XML with a sheet called `name`, and further ones

@@ -6,7 +6,7 @@
 //! is made meanwhile is not.
 //!
 //! What can be exported is in [`LISTED`] and [`FURTHER`]; a kind of record is one
-//! entry there, and says the rest by its [`Exported`].
+//! entry there, and says the rest by its `Exported`.
 
 mod columns;
 #[cfg(test)]
