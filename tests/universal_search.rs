@@ -86,11 +86,11 @@ on_both_engines! {
             ("ACME CORPARATION", &[company, opportunity]),
             ("obsrevatory", &[opportunity]),
             ("roof observatory", &[opportunity]),
-            ("acme roof", &[opportunity]),
+            ("acme roof", &[opportunity, company]),
             // One and two letters are taken as they are.
             ("jo", &[contact, opportunity]),
             ("jx", &[]),
-            // Half of it is not enough.
+            // Less than half of it is not enough.
             ("john miller", &[]),
             ("xylophone", &[]),
         ] {

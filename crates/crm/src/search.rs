@@ -298,30 +298,31 @@ fn documents<R: Searchable>(condition: Condition) -> Tier {
 pub fn search<R: Searchable>(db: &Db<'_>, who: &Caller, search: &Search) -> Result<Page<R>> {
     let limit = search.limit.unwrap_or_default();
     let needles = needles(db, who, &search.query)?;
-    let ids = best::<R>(db, who, &search.query, &needles, limit.get() as usize + 1)?;
+    let best = best::<R>(db, who, &search.query, &needles, limit.get() as usize + 1)?;
+    let ids: Vec<_> = best.into_iter().map(|(id, _)| id).collect();
     let mut found = record::of_ids::<R>(db, who, ids.clone())?;
     found.sort_by_key(|record| ids.iter().position(|id| *id == record.id()));
     Ok(Page::cut(found, limit))
 }
 
-/// The ids of the best `wanted` records in which `query` is found, whose needles
-/// are `needles`, in the order of [`search`].
+/// The best `wanted` records in which `query` is found, whose needles are
+/// `needles`, in the order of [`search`]: the id and the folded name of each.
 pub(crate) fn best<R: Searchable>(
     db: &Db<'_>,
     who: &Caller,
     query: &str,
     needles: &[String],
     wanted: usize,
-) -> Result<Vec<Uuid>> {
-    let mut ids: Vec<Uuid> = Vec::new();
+) -> Result<Vec<(Uuid, String)>> {
+    let mut best: Vec<(Uuid, String)> = Vec::new();
     let mut take = |tier: Tier| -> Result<bool> {
         // Some of these may be there already, by a better tier.
-        let (sql, bounded) = tier.statement("t.id", (wanted + ids.len()) as i64);
-        let mut found = db.query(&sql, bounded.params(), |row| row.get::<Uuid>(0))?;
-        found.retain(|id| !ids.contains(id));
+        let (sql, bounded) = tier.statement("t.id, t.name_key", (wanted + best.len()) as i64);
+        let mut found = db.query(&sql, bounded.params(), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.retain(|one| !best.contains(one));
         found.sort_unstable_by(|a, b| b.cmp(a));
-        ids.extend(found);
-        Ok(ids.len() >= wanted)
+        best.extend(found);
+        Ok(best.len() >= wanted)
     };
     db.plan_for_values();
     db.index_now()?;
@@ -331,8 +332,8 @@ pub(crate) fn best<R: Searchable>(
     if !enough {
         take(containing::<R>(db, who, needles))?;
     }
-    ids.truncate(wanted);
-    Ok(ids)
+    best.truncate(wanted);
+    Ok(best)
 }
 
 #[cfg(test)]

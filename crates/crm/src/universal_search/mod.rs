@@ -23,7 +23,7 @@ use crate::fold::fold;
 use crate::opportunities::Opportunity;
 use crate::paging::{Limit, Page};
 use crate::record::{self, Record};
-use crate::search::{self, Query, Searchable};
+use crate::search::{self, Query};
 
 /// What has less of the query than this is not like it, in ten-thousandths.
 const LEAST: u32 = 5_000;
@@ -90,7 +90,8 @@ struct Found {
 /// The records that `input` finds, best first: those that have the query as it is,
 /// then those that are the most like it. Of equal ones those come first whose own
 /// name it is, then those whose name begins so, then those whose name has it
-/// somewhere, then the newest.
+/// somewhere, then those that are reached by it, then those that belong to such a
+/// record; of these the newest.
 pub fn search(db: &Db<'_>, who: &Caller, input: &UniversalSearch) -> Result<Page<SearchHit>> {
     let limit = input.limit.unwrap_or_default();
     let wanted = limit.get() as usize + 1;
@@ -151,38 +152,24 @@ impl EntityType {
         needles: &[String],
         wanted: usize,
     ) -> Result<Vec<Found>> {
-        let (best, table): (fn(&Db<'_>, &_, &str, &[String], _) -> _, _) = match self {
-            Self::Contact => (search::best::<Contact>, Contact::INDEX),
-            Self::Company => (search::best::<Company>, Company::INDEX),
-            Self::Opportunity => (search::best::<Opportunity>, Opportunity::INDEX),
+        let best = match self {
+            Self::Contact => search::best::<Contact>(db, who, query, needles, wanted)?,
+            Self::Company => search::best::<Company>(db, who, query, needles, wanted)?,
+            Self::Opportunity => search::best::<Opportunity>(db, who, query, needles, wanted)?,
         };
-        let ids = best(db, who, query, needles, wanted)?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
         let wanted = fold(query);
-        Ok(db.query(
-            &format!(
-                "select id, name_key from {table} where workspace_id = $1 and id {}",
-                db.engine().any(2)
-            ),
-            &store::params![who.workspace_id, ids],
-            |row| {
-                let name: String = row.get(1)?;
-                let distance = match name.find(&wanted) {
-                    Some(0) if name.len() == wanted.len() => 0,
-                    Some(0) => 1,
-                    Some(_) => 2,
-                    None => 3,
-                };
-                Ok(Found {
-                    entity_type: self,
-                    id: row.get(0)?,
-                    rank: WHOLE,
-                    distance,
-                })
+        let found = best.into_iter().map(|(id, name)| Found {
+            entity_type: self,
+            id,
+            rank: WHOLE,
+            distance: match name.find(&wanted) {
+                Some(0) if name.len() == wanted.len() => 0,
+                Some(0) => 1,
+                Some(_) => 2,
+                None => 3 + self.is_known_by_others(),
             },
-        )?)
+        });
+        Ok(found.collect())
     }
 
     /// Of the newest records in which the pattern is, those that are like one of
@@ -212,11 +199,19 @@ impl EntityType {
                 entity_type: self,
                 id: row.get(0)?,
                 rank,
-                distance: u8::from(!is_its_name),
+                distance: match is_its_name {
+                    true => 0,
+                    false => 1 + self.is_known_by_others(),
+                },
             })
         })?;
         let like = looked_at.into_iter().filter(|one| one.rank >= LEAST);
         Ok(like.collect())
+    }
+
+    /// 1 if what is not in the name of such a record is another record's, else 0.
+    fn is_known_by_others(self) -> u8 {
+        u8::from(self == Self::Opportunity)
     }
 
     /// What the records with these ids are shown as.

@@ -91,19 +91,12 @@ fn edits(word: &[char], other: &[char], most: usize) -> Option<usize> {
     }
     // Of a longer word only the beginning can be meant.
     let other = &other[..other.len().min(word.len() + most + 1)];
-    let distances = distances(word, other);
-    let whole = distances[other.len()];
-    let beginning = distances.into_iter().min().unwrap_or(whole) + 1;
-    Some(whole.min(beginning)).filter(|&edits| edits <= most)
-}
-
-/// The number of edits (of the first four kinds) that make of `word` each
-/// beginning of `other`, the empty one first.
-fn distances(word: &[char], other: &[char]) -> Vec<usize> {
-    let mut before: Vec<usize> = Vec::new();
+    // The distances between the beginnings of the word, row by row one letter
+    // longer, and those of the other.
     let mut last: Vec<usize> = (0..=other.len()).collect();
+    let (mut before, mut row) = (last.clone(), last.clone());
     for (i, &letter) in word.iter().enumerate() {
-        let mut row = vec![i + 1];
+        row[0] = i + 1;
         for (j, &there) in other.iter().enumerate() {
             let mut least = (last[j] + usize::from(letter != there))
                 .min(last[j + 1] + 1)
@@ -111,11 +104,18 @@ fn distances(word: &[char], other: &[char]) -> Vec<usize> {
             if i > 0 && j > 0 && letter == other[j - 1] && word[i - 1] == there {
                 least = least.min(before[j - 1] + 1);
             }
-            row.push(least);
+            row[j + 1] = least;
         }
-        before = std::mem::replace(&mut last, row);
+        // What follows only adds to these.
+        if last.iter().chain(&row).all(|&edits| edits > most) {
+            return None;
+        }
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
-    last
+    let whole = last[other.len()];
+    let beginning = last.into_iter().min().unwrap_or(whole) + 1;
+    Some(whole.min(beginning)).filter(|&edits| edits <= most)
 }
 
 #[cfg(test)]

@@ -10,12 +10,15 @@ const BOUNDS: [char; 2] = [' ', '\n'];
 /// The shortest text that the index finds.
 const INDEXED: usize = 3;
 
+/// What to look for, given the words of a query.
+type Step = fn(&[Word]) -> Option<Pattern>;
+
 /// What to look for, one after the other, each looser than the one before: every
 /// word with one edit at most, every word with two, any word with one. A word of
 /// one or two letters is not looked for.
 pub(super) fn patterns(readings: &[Wanted]) -> Vec<Pattern> {
     let mut patterns = Vec::new();
-    let steps: [fn(&[Word]) -> Option<Pattern>; 3] = [
+    let steps: [Step; 3] = [
         |words| all(words.iter().filter_map(|word| close(word)).collect()),
         |words| {
             let is_longer = words.iter().any(|word| tolerance(word) > 1);

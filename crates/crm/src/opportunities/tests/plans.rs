@@ -526,7 +526,7 @@ on_both_engines! {
                 (search::matching::<Opportunity>(db, &desk.who, &misspelt), trigrams),
             ];
             for (tier, indexes) in tiers {
-                let (sql, bounded) = tier.statement("t.id", 26);
+                let (sql, bounded) = tier.statement("t.id, t.name_key", 26);
                 assert_through(db, "tier", &sql, bounded.params(), indexes)?;
             }
             let filter = given(json!({ "search": "deal 00123" }));
@@ -552,7 +552,7 @@ on_both_engines! {
                 search::containing::<Opportunity>(db, &desk.who, &[common]),
             ];
             for tier in tiers {
-                let (sql, bounded) = tier.statement("t.id", 26);
+                let (sql, bounded) = tier.statement("t.id, t.name_key", 26);
                 let plan = plan(db, &sql, bounded.params())?;
                 assert!(!plan.contains("Sort") && !plan.contains("B-TREE"), "{plan}");
             }
