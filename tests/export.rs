@@ -128,7 +128,7 @@ on_both_engines! {
             "tags": ["urgent", "brass"], "probability": 12.5, "next_action_date": "2026-03-01T09:00:00Z",
         })).expect(200);
         client.post("/opportunities", json!({"name": "Loom"})).expect(201);
-        for kind in ["contacts", "companies", "opportunities"] {
+        for kind in ["contacts", "companies", "opportunities", "work-orders"] {
             let answer = export(&client, &format!("type={kind}&format=csv"));
             assert_eq!(answer.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
             let name = answer.header("content-disposition").expect("a name").to_owned();
@@ -256,6 +256,8 @@ on_both_engines! {
             ("contacts", format!("customer_id={company}")),
             ("companies", "industry=Cloth".to_owned()),
             ("companies", "created_before=2100-01-01".to_owned()),
+            ("work-orders", format!("assigned_to={user}&status=scheduled")),
+            ("work-orders", "schedule_after=2100-01-01".to_owned()),
         ] {
             let expected = listed(&client, &format!("/{kind}?{filter}"));
             let expected: Vec<_> = expected.iter().map(|one| one["id"].as_str().expect("an id")).collect();
@@ -290,9 +292,10 @@ on_both_engines! {
             ("customers", "companies:read"),
             ("opportunities", "opportunities:read"),
             ("deals", "deals:read"),
+            ("work-orders", "work-orders:read"),
         ] {
             export(&server.client_with(&[scope]), &format!("type={kind}"));
-            let others = ["contacts:read", "companies:read", "opportunities:read"];
+            let others = ["contacts:read", "companies:read", "opportunities:read", "work-orders:read"];
             let today = scope.replace("deals", "opportunities");
             let others: Vec<_> = others.into_iter().filter(|other| *other != today).collect();
             let refused = server.client_with(&others).get(&format!("/crm/export?type={kind}"));
@@ -304,7 +307,7 @@ on_both_engines! {
         let ours = resources.iter().find(|resource| resource["id"] == "crm").expect("exports");
         assert_eq!(
             ours["endpoints"][0]["one_scope_of"],
-            json!(["contacts:read", "companies:read", "opportunities:read"])
+            json!(["contacts:read", "companies:read", "opportunities:read", "work-orders:read"])
         );
     }
 
@@ -450,6 +453,9 @@ on_both_engines! {
             ("product-costs", &business.product_cost),
             ("opportunity-products", &business.line),
             ("opportunity-product-costs", &business.line_cost),
+            ("work-orders", &business.work_order),
+            ("invoices", &business.invoice),
+            ("invoice-line-items", &business.line_item),
             ("tasks", &business.task),
             ("activities", &business.activity),
             ("referrals", &business.referral),
@@ -457,6 +463,7 @@ on_both_engines! {
             assert_eq!(ids(name), *id, "{name}");
         }
         assert!(ids("users").contains(&business.user));
+        assert!(ids("work-order-statuses").contains(&business.work_order_status));
         let mut stages: Vec<_> = business.stages.clone();
         stages.sort_unstable_by(|one, other| other.cmp(one));
         assert_eq!(ids("stages"), stages.join(" "));

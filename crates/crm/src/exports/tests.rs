@@ -6,10 +6,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::json;
 
 use super::*;
-use crate::contacts;
 use crate::events::Automations;
 use crate::scopes::Scopes;
 use crate::testing::{Desk, given, refused, statements};
+use crate::{contacts, opportunities, products, work_orders};
 
 fn all_of(name: &str) -> Export {
     Kind::named(name).unwrap().filtered([]).unwrap()
@@ -58,17 +58,24 @@ on_both_engines! {
     }
 
     fn a_page_takes_as_many_statements_for_many_records_as_for_one(tx, desk) {
-        for kind in ["contacts", "opportunities"] {
+        let user = desk.user(tx, "Ada")?.id;
+        for kind in ["contacts", "opportunities", "work-orders"] {
             let mut counts = BTreeSet::new();
             for _ in 0..2 {
                 for number in 0..5 {
                     let contact = desk.contact(tx, "Ada")?.id;
                     let company = desk.company(tx, "Engines")?.id;
                     contacts::add_employer(tx, &desk.who, contact, company)?;
-                    desk.create(tx, json!({
+                    let deal = desk.create(tx, json!({
                         "name": format!("{number}"), "contact_id": contact, "customer_id": company,
                         "stage_id": desk.lead(),
-                    }))?;
+                    }))?.id;
+                    let product = json!({ "name": "Gear", "price": 1 });
+                    let product = products::create(tx, &desk.who, given(product))?.id;
+                    let line = given(json!({ "product_id": product }));
+                    let line = opportunities::add_product(tx, &desk.who, deal, line)?.id;
+                    let order = json!({ "deal_product_id": line, "assigned_to": user });
+                    work_orders::create(tx, &desk.who, given(order))?;
                 }
                 let progress = begin(tx, desk, kind)?;
                 let (step, count) = statements(|| progress.step(tx));
@@ -128,10 +135,15 @@ fn every_field_is_a_column_of_its_own() {
     assert_columns_of::<ProductCost>();
     assert_columns_of::<OpportunityProduct>();
     assert_columns_of::<OpportunityProductCost>();
+    assert_columns_of::<WorkOrder>();
+    assert_columns_of::<WorkOrderStatus>();
+    assert_columns_of::<Invoice>();
+    assert_columns_of::<LineItem>();
     assert_columns_of::<Task>();
     assert_columns_of::<Activity>();
     assert_columns_of::<Referral>();
     assert_columns_of::<User>();
+    assert_columns_of::<FieldChange>();
 }
 
 #[test]
