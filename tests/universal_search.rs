@@ -86,7 +86,7 @@ on_both_engines! {
             ("ACME CORPARATION", &[company, opportunity]),
             ("obsrevatory", &[opportunity]),
             ("roof observatory", &[opportunity]),
-            ("acme roof", &[opportunity, company]),
+            ("acme roof", &[opportunity]),
             // One and two letters are taken as they are.
             ("jo", &[contact, opportunity]),
             ("jx", &[]),

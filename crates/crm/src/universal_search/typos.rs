@@ -13,9 +13,9 @@ const INDEXED: usize = 3;
 /// What to look for, given the words of a query.
 type Step = fn(&[Word]) -> Option<Pattern>;
 
-/// What to look for, one after the other, each looser than the one before: every
-/// word with one edit at most, every word with two, any word with one. A word of
-/// one or two letters is not looked for.
+/// What to look for, each if those before it find nothing: every word with one edit
+/// at most, every word with two, any word with one. A word of one or two letters is
+/// not looked for.
 pub(super) fn patterns(readings: &[Wanted]) -> Vec<Pattern> {
     let mut patterns = Vec::new();
     let steps: [Step; 3] = [
