@@ -97,12 +97,6 @@ fn tamper(server: &Server, sql: &'static str) {
     assert_eq!(written.expect("a write"), 1);
 }
 
-fn at_work(client: &Client, count: usize) -> Option<()> {
-    let metrics = client.without_key().under("").get("/metrics").expect(200);
-    let line = format!("\ndealwright_http_requests_at_work {count}\n");
-    metrics.text.contains(&line).then_some(())
-}
-
 /// Says a request for all contacts on a line of its own.
 fn ask_for_contacts(server: &Server) -> Line {
     let mut line = Line::to(server);
@@ -380,13 +374,13 @@ on_both_engines! {
         many_contacts(&client, 400, &"n".repeat(100_000));
         let mut gone = ask_for_contacts(server);
         assert!(gone.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
-        eventually("it is at work", || at_work(&client, 1));
+        client.await_at_work(1);
         drop(gone);
-        eventually("nothing is", || at_work(&client, 0));
+        client.await_at_work(0);
 
         let mut slow = ask_for_contacts(server);
         let beginning = slow.hear_some().expect("a beginning");
-        eventually("the other is at work", || at_work(&client, 1));
+        client.await_at_work(1);
         let heard = std::thread::scope(|scope| {
             let ended = scope.spawn(|| server.terminate());
             let heard = beginning + &slow.hear_all();

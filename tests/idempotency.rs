@@ -291,10 +291,7 @@ on_both_engines! {
         });
         let answers: Vec<_> = std::thread::scope(|scope| {
             let sent: Vec<_> = (0..20).map(|_| scope.spawn(|| post(&client, "/opportunities", "k", &body))).collect();
-            eventually("all are at work", || {
-                let metrics = client.without_key().under("").get("/metrics").expect(200);
-                metrics.text.contains("\ndealwright_http_requests_at_work 20\n").then_some(())
-            });
+            client.await_at_work(20);
             // With the connections taken it would be answered only when the
             // first of them has given up.
             client.get("/opportunities").expect(200);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::fixtures::assert_guarded;
-use crate::harness::{Client, Line, Server, assert_error, eventually};
+use crate::harness::{Line, Server, assert_error, eventually};
 
 /// A request that makes an opportunity, in two halves of which the second is
 /// the end of its body.
@@ -21,16 +21,6 @@ fn create_in_halves(server: &Server, name: &str) -> (String, String) {
         body.len(),
     );
     (format!("{head}{first}"), second.to_owned())
-}
-
-/// Waits until so many requests have their places. It takes none itself, which one of
-/// them might then not get.
-fn await_at_work(client: &Client, count: usize) {
-    let line = format!("\ndealwright_http_requests_at_work {count}\n");
-    eventually("the places are taken", || {
-        let metrics = client.without_key().under("").get("/metrics").expect(200);
-        metrics.text.contains(&line).then_some(())
-    });
 }
 
 const PROBE: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -49,7 +39,7 @@ on_both_engines! {
             })
             .collect();
 
-        await_at_work(&client, 2);
+        client.await_at_work(2);
         let refused = client.get("/opportunities");
         assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
         assert_eq!(refused.header("retry-after"), Some("1"));
@@ -72,7 +62,7 @@ on_both_engines! {
         let (first, second) = create_in_halves(&server, "Fence");
         let mut held = Line::to(&server);
         held.say(&first);
-        await_at_work(&server.client(), 1);
+        server.client().await_at_work(1);
 
         // Far more than all buffers on the way can hold.
         let (head, body) = create_in_halves(&server, &"Gate".repeat(4_000_000));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use ureq::http::{Request, Uri};
 
-use super::Answer;
+use super::{Answer, eventually};
 
 /// The canonical prefix.
 const PREFIX: &str = "/v1";
@@ -158,5 +158,15 @@ impl Client {
             .expect("nobody panics with the lock held");
         let uri = format!("http://{address}{}{path}", self.prefix);
         Ok(uri.parse().map_err(ureq::http::Error::from)?)
+    }
+
+    /// Waits until so many requests are at work. It takes no place itself, which one of
+    /// them might then not get.
+    pub(crate) fn await_at_work(&self, count: usize) {
+        let line = format!("\ndealwright_http_requests_at_work {count}\n");
+        eventually("so many are at work", || {
+            let metrics = self.without_key().under("").get("/metrics").expect(200);
+            metrics.text.contains(&line).then_some(())
+        });
     }
 }

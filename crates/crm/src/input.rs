@@ -4,13 +4,13 @@
 //! An input is declared with [`input!`](crate::input!), which makes the
 //! struct, the reading of it and its description from the same lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Number, Value, json};
 use uuid::Uuid;
 
-use crate::error::{Error, Problems, Result};
+use crate::error::{Error, Problem, Problems, Result};
 
 /// Why a value can't be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -293,6 +293,27 @@ impl Fields {
         I::read(self)?;
         given.retain(|name, _| !self.given.contains_key(name));
         Some(given.into_iter().collect())
+    }
+
+    /// What `I` would make of these fields: the names of those that it has, and what
+    /// is wrong with them. None is taken.
+    pub(crate) fn check<I: Input>(&self) -> (BTreeSet<String>, Problems) {
+        let mut copy = Self {
+            given: self.given.clone(),
+            problems: Problems::default(),
+            ..*self
+        };
+        I::read(&mut copy);
+        let mut known: BTreeSet<_> = self.given.keys().cloned().collect();
+        known.retain(|name| !copy.given.contains_key(name));
+        (known, copy.problems)
+    }
+
+    /// Takes a field that is not read, for which it is refused if there is a problem
+    /// with it.
+    pub(crate) fn pass_over(&mut self, name: &str, problem: Option<Problem>) {
+        self.given.remove(name);
+        self.problems.invalid.extend(problem);
     }
 
     /// A list of at most `most` objects, each read as `I` with all its problems;

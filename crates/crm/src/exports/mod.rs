@@ -13,12 +13,12 @@ mod columns;
 mod tests;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use store::Db;
 use tables::{Cell, Table};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use crate::caller::Caller;
 use crate::change_log::FieldChange;
 use crate::companies::Company;
 use crate::contacts::Contact;
-use crate::error::{Error, Problems, Result};
+use crate::error::{Error, Problem, Problems, Result};
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, Nothing};
 use crate::invoices::{Invoice, lines::LineItem};
 use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost};
@@ -194,7 +194,7 @@ pub struct Kind {
     pub scope: &'static str,
     old_name: Option<&'static str>,
     filtered: fn(&mut Fields) -> Option<Arc<dyn List>>,
-    check_filter: fn(&mut Fields) -> Option<Map<String, Value>>,
+    check_filter: fn(&Fields) -> (BTreeSet<String>, Problems),
     describe_filter: fn(&mut SchemaGenerator, &mut Vec<FieldDescription>),
 }
 
@@ -211,7 +211,7 @@ impl Kind {
                 };
                 Some(Arc::new(list))
             },
-            check_filter: Fields::verbatim::<R::Filter>,
+            check_filter: Fields::check::<R::Filter>,
             describe_filter: R::Filter::describe,
         }
     }
@@ -427,15 +427,34 @@ pub struct ExportRequest {
     pub unused: Vec<String>,
 }
 
+/// Passes over the filters that the wanted list does not have and another one has;
+/// their names. Whatever is wanted, none may be what no list takes.
+fn pass_over_others(fields: &mut Fields) -> Vec<String> {
+    let checks: Vec<_> = LISTED
+        .iter()
+        .map(|kind| (kind.check_filter)(fields))
+        .collect();
+    let names: BTreeSet<_> = checks.iter().flat_map(|(known, _)| known.clone()).collect();
+    for name in &names {
+        let by_lists = checks.iter().filter(|(known, _)| known.contains(name));
+        let mut problems = by_lists.map(|(_, problems)| {
+            let of_name = |problem: &&Problem| problem.field == *name;
+            problems.invalid.iter().find(of_name).cloned()
+        });
+        let first = problems.next().flatten();
+        let is_taken = problems.any(|problem| problem.is_none());
+        fields.pass_over(name, first.filter(|_| !is_taken));
+    }
+    names.into_iter().collect()
+}
+
 impl Input for ExportRequest {
     fn read(fields: &mut Fields) -> Option<Self> {
         let wanted = Wanted::read(fields);
         let list = wanted
             .as_ref()
             .map(|wanted| (wanted.kind.0.filtered)(fields));
-        // Whichever type is wanted, no filter may be what none can be.
-        let others = LISTED.iter().filter_map(|kind| (kind.check_filter)(fields));
-        let unused = others.flatten().map(|(name, _)| name).collect();
+        let unused = pass_over_others(fields);
         let wanted = wanted?;
         Some(Self {
             export: Export {
@@ -458,6 +477,11 @@ impl Input for ExportRequest {
                 match into[own..].iter_mut().find(|one| one.name == filter.name) {
                     Some(known) => {
                         // Where the words are the same, they are said once.
+                        if known.schema != filter.schema {
+                            known.schema = json_schema!({
+                                "anyOf": [known.schema, filter.schema],
+                            });
+                        }
                         let same = known.description.strip_suffix(&filter.description);
                         known.description = match same.and_then(|kinds| kinds.strip_suffix(": ")) {
                             Some(kinds) => format!("{kinds}, {}", &said["Of ".len()..]),
