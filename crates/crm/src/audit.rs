@@ -20,8 +20,6 @@ crate::words! {
         Company = "company",
         /// A product.
         Product = "product",
-        /// An invoice.
-        Invoice = "invoice",
     }
 }
 

@@ -74,6 +74,18 @@ impl Error {
         })
     }
 
+    /// The same of an object at `place`, after which its fields are named.
+    pub(crate) fn inside(self, place: &str) -> Self {
+        match self {
+            Self::Input(problems) => {
+                let mut placed = Problems::default();
+                placed.add_of(place, problems);
+                Self::Input(placed)
+            }
+            other => other,
+        }
+    }
+
     /// A conflict, with the way out of it.
     pub fn conflict(message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Conflict {

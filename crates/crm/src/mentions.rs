@@ -1,13 +1,12 @@
 //! Tasks, activities, referrals and invoices name the records that they are about,
 //! costs their suppliers, work orders who is to do them, line items their products,
-//! and outlast them: whoever deletes
-//! a record takes its name off first.
+//! and outlast them: whoever deletes a record takes its name off first.
 //!
 //! Whoever names a record holds it until the end of the transaction, so it is
 //! either named in time to be taken off or not found. Locks are taken in one
-//! order: contacts, companies and users, then opportunities, then their products, then
-//! what names them. A product is held when it is named, and before the line item that
-//! names it.
+//! order: contacts, companies and users, statuses of work orders, then opportunities,
+//! then their products, then what names them. A product is held when it is named, and
+//! before the line item that names it.
 
 use store::{Engine, Tx};
 use uuid::Uuid;

@@ -48,8 +48,8 @@ pub(crate) fn pass(tx: &mut Tx<'_>, who: &Caller, counter: Counter, id: &str) ->
     let digits = id
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('-'))
-        // With more of them there might be no room for what comes next.
-        .filter(|digits| digits.len() <= 18 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        // What has more of them is no number that anyone has counted up to.
+        .filter(|digits| digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit()));
     if let Some(number) = digits.and_then(|digits| digits.parse::<i64>().ok()) {
         tx.enqueue(
             "insert into counters (workspace_id, name, value) values ($1, $2, $3)

@@ -68,9 +68,10 @@ impl Engine {
         }
     }
 
-    /// A column that is only compared, in a condition where another one tells rows
-    /// apart better: no index is sought by it. PostgreSQL knows by itself which of
-    /// two indexes leaves fewer rows, SQLite does not without statistics.
+    /// A column that is only compared, where another one tells rows apart better or
+    /// gives the order that is wanted: no index is sought by it. PostgreSQL
+    /// [chooses by itself](crate::Db::plan_for_values), SQLite can't without
+    /// statistics.
     #[must_use]
     pub fn in_passing(self, column: &str) -> String {
         match self {
@@ -235,16 +236,6 @@ impl Engine {
                 Pattern::any_of(terms).fts_query(),
             )),
             Self::Postgres => None,
-        }
-    }
-
-    /// The column, compared without its index: for when the order of another
-    /// one is wanted. PostgreSQL [chooses by itself](crate::Db::plan_for_values).
-    #[must_use]
-    pub fn unindexed(self, column: &str) -> String {
-        match self {
-            Self::Sqlite => format!("+{column}"),
-            Self::Postgres => column.to_owned(),
         }
     }
 }

@@ -6,17 +6,18 @@ use uuid::Uuid;
 use crate::bulk::{self, Outcome, Records};
 use crate::caller::Caller;
 use crate::companies::Company;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::Patch;
 use crate::mentions;
 use crate::opportunities::Opportunity;
 
-use super::{Invoice, NewInvoice};
+use super::{Invoice, NewInvoice, lines};
 
 crate::input! {
     /// Invoices to create.
     pub struct BulkCreate {
-        /// The invoices: 1 to 100, each as in POST /invoices.
+        /// The invoices: 1 to 100, each as in POST /invoices, with up to 1,000 line
+        /// items together.
         required invoices: Records<NewInvoice>,
     }
 }
@@ -28,6 +29,16 @@ pub fn bulk_create(
     input: BulkCreate,
 ) -> Result<Outcome<usize, Invoice>> {
     let (inputs, unknown) = input.invoices.read("invoices");
+    let lines: usize = inputs
+        .iter()
+        .flatten()
+        .map(|new| new.line_items.0.len())
+        .sum();
+    if lines > lines::MAX {
+        let most = lines::MAX;
+        let message = format!("must have at most {most} line items together, not {lines}");
+        return Err(Error::invalid("invoices", message));
+    }
     let named = |of: fn(&NewInvoice) -> &Patch<Uuid>| {
         let named = inputs.iter().flatten().map(of);
         named.filter_map(|named| named.value().copied())

@@ -18,7 +18,7 @@ use super::Invoice;
 use super::totals::{Totals, line_total, payable};
 
 /// How many line items an invoice may have: they are always shown together.
-const MAX: usize = 1000;
+pub(super) const MAX: usize = 1000;
 
 /// How many line items one call adds at most.
 const MAX_AT_ONCE: usize = 500;

@@ -6,7 +6,6 @@
 use store::{Db, Tx};
 use uuid::Uuid;
 
-use crate::audit::{self, Entity};
 use crate::caller::{Caller, Locale};
 use crate::companies::Company;
 use crate::error::{Error, Result};
@@ -286,7 +285,11 @@ fn create_in(tx: &mut Tx<'_>, who: &Caller, locale: &Locale, new: NewInvoice) ->
     }
     let drafts: Vec<_> = lines
         .into_iter()
-        .map(|line| Draft::of(tx, who, currency, line))
+        .enumerate()
+        .map(|(index, line)| {
+            let draft = Draft::of(tx, who, currency, line);
+            draft.map_err(|error| error.inside(&format!("line_items[{index}]")))
+        })
         .collect::<Result<_>>()?;
     let totals: Totals = drafts.iter().map(Draft::totals).sum();
     let number = match fields.invoice_number.take() {
@@ -348,7 +351,6 @@ pub fn update(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: InvoiceUpdate) -> 
         invoice.come_to(totals)?;
         let written = record::update::<Invoice>(tx, who, id, &changes, columns_of(totals)?);
         written.map_err(numbers::taken_meanwhile)?;
-        audit::log(tx, who, Entity::Invoice, id, &changes)?;
     }
     invoice.line_items = Some(lines);
     Ok(invoice)

@@ -15,7 +15,7 @@ pub(super) type Word = Vec<char>;
 
 /// The words of a folded text.
 fn words(text: &str) -> impl Iterator<Item = Word> {
-    text.split(|c: char| !c.is_alphanumeric() && !is_phone_sign(c))
+    text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| word.chars().collect())
 }

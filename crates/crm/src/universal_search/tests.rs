@@ -59,6 +59,8 @@ on_both_engines! {
             ("jhon", "John Smith", 7500),
             ("jahn smith", "John Smith", 8888),
             ("smth", "John Smith", 7500),
+            ("dAa", "Ada Lovelace", 6666),
+            ("aad", "Ada Lovelace", 6666),
             ("smitth", "John Smith", 8333),
             ("smith john", "John Smith", 9900),
             ("John Smith Hobart", "John Smith", 6000),

@@ -45,15 +45,19 @@ fn any(parts: Vec<Pattern>) -> Option<Pattern> {
     (!parts.is_empty()).then_some(Pattern::Any(parts))
 }
 
-/// What each text has that has `word` with one edit at most.
+/// What each text has that has `word` with one edit at most; of a word of three
+/// letters but for one whose middle letter is another.
 fn close(word: &[char]) -> Option<Pattern> {
     let length = word.len();
     if length < INDEXED {
         return None;
     }
     if length == INDEXED {
+        let swapped = [[word[1], word[0], word[2]], [word[0], word[2], word[1]]];
+        let swapped = swapped.map(|letters| Some(text(&letters)));
         return any([begin(&word[..2]), end(&word[1..])]
             .into_iter()
+            .chain(swapped)
             .flatten()
             .collect());
     }
@@ -83,8 +87,9 @@ fn close(word: &[char]) -> Option<Pattern> {
     any(found)
 }
 
-/// What each text has that has `word` with as many edits as are tolerated: one
-/// third of it.
+/// What nearly each text has that has `word` with as many edits as are tolerated: one
+/// third of it. Two edits that touch all thirds, or both ends of a short word, leave
+/// none.
 fn far(word: &[char]) -> Option<Pattern> {
     if tolerance(word) < 2 {
         return close(word);

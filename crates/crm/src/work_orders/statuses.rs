@@ -48,6 +48,9 @@ crate::input! {
     }
 }
 
+/// How many there may be: they are one list, which is read for each work order.
+const MAX: usize = 100;
+
 /// The colour of a status that was given none.
 const COLOR: &str = "#64748b";
 
@@ -95,6 +98,12 @@ pub fn create(
     let New(mut fields) = input;
     who.lock_workspace(tx)?;
     let others = list(tx, who)?;
+    if others.len() >= MAX {
+        return Err(Error::conflict(
+            format!("There are {MAX} statuses already, and no more are possible"),
+            "Use one of them, or delete one.",
+        ));
+    }
     if let Some(label) = &fields.label {
         refuse_taken(&others, label)?;
     }

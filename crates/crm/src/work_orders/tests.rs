@@ -49,6 +49,15 @@ fn numbered(labels: &[&str]) -> Vec<(String, i64)> {
 }
 
 on_both_engines! {
+    fn there_are_a_hundred_statuses_at_most(tx, desk) {
+        for number in labels(tx, desk)?.len()..100 {
+            create_status(tx, &desk.who, given(json!({ "label": format!("Status {number}") })))?;
+        }
+        let further = given(json!({ "label": "Further" }));
+        assert_eq!(attempt(tx, |tx| create_status(tx, &desk.who, further)), "conflict");
+        assert_eq!(labels(tx, desk)?.len(), 100);
+    }
+
     fn a_status_is_put_where_it_says_and_the_others_make_room(tx, desk) {
         let first = ["Scheduled", "In progress", "On hold", "Completed", "Cancelled"];
         assert_eq!(labels(tx, desk)?, numbered(&first));

@@ -98,7 +98,7 @@ on_both_engines! {
         assert_eq!(number(tx, json!({}))?, "INV-001");
         assert_eq!(number(tx, json!({ "invoice_number": " INV-7 " }))?, "INV-7");
         assert_eq!(number(tx, json!({ "invoice_number": null }))?, "INV-008");
-        for other in ["2026-17", "inv-100", "INV-", "INV-+100", "INV-100a", "INV-9999999999999999999"] {
+        for other in ["2026-17", "inv-100", "INV-", "INV-+100", "INV-100a", "INV-1000000000"] {
             assert_eq!(number(tx, json!({ "invoice_number": other }))?, other);
         }
         assert_eq!(number(tx, json!({ "invoice_number": "INV-003" }))?, "INV-003");
@@ -147,7 +147,7 @@ on_both_engines! {
         }
     }
 
-    fn a_change_is_logged_and_one_that_changes_nothing_is_none(tx, desk) {
+    fn a_change_is_kept_and_one_that_changes_nothing_is_none(tx, desk) {
         let id = invoice(tx, desk, json!({ "line_items": [{ "description": "Oil", "unit_price": 10 }] }))?.id;
         let fields = json!({ "status": "paid", "amount_paid": 10, "due_date": "2026-03-31" });
         let changed = patch(tx, desk, id, fields.clone())?;
@@ -156,11 +156,26 @@ on_both_engines! {
         let again = update(tx, &desk.later(90), id, given(fields))?;
         assert_eq!(json(&again), json(&changed));
         assert_eq!(json(&get(tx, &desk.who, id)?), json(&changed));
-        assert_eq!(desk.log_of(tx, id)?, [
-            ("status".to_owned(), json!("draft"), json!("paid")),
-            ("due_date".to_owned(), Json::Null, json!("2026-03-31")),
-            ("amount_paid".to_owned(), json!(0), json!(10)),
+        // The scope of the log reads no amounts.
+        assert!(desk.log_of(tx, id)?.is_empty());
+    }
+
+    fn what_of_a_line_item_can_not_be_is_told_with_its_place(tx, desk) {
+        let largest = 922_337_203_685_477_i64;
+        let lines = json!([
+            { "description": "Oil" },
+            { "description": "Oil", "unit_price": largest, "quantity": 2 },
         ]);
+        let said = attempt(tx, |tx| invoice(tx, desk, json!({ "line_items": lines })));
+        assert_eq!(said, "invalid: line_items[1].unit_price");
+    }
+
+    fn the_invoices_of_a_call_have_so_many_line_items_together(tx, desk) {
+        let lines = vec![json!({ "description": "Oil" }); 501];
+        let one = json!({ "line_items": lines });
+        let many = given(json!({ "invoices": [one, one] }));
+        assert_eq!(attempt(tx, |tx| bulk_create(tx, &desk.who, many)), "invalid: invoices");
+        assert!(list(tx, &desk.who, &given(json!({})))?.items.is_empty());
     }
 
     fn another_currency_rounds_all_amounts_to_its_smallest_unit(tx, desk) {
@@ -282,7 +297,7 @@ on_both_engines! {
         let priced = |price: i64| json!({ "description": "Oil", "unit_price": price });
         let taxed = |tax: i64| json!({ "description": "Oil", "tax_amount": tax });
         for (fields, field) in [
-            (json!({ "line_items": [{ "description": "Oil", "unit_price": largest, "quantity": 2 }] }), "unit_price"),
+            (json!({ "line_items": [{ "description": "Oil", "unit_price": largest, "quantity": 2 }] }), "line_items[0].unit_price"),
             (json!({ "line_items": [priced(largest), priced(1)] }), "unit_price"),
             (json!({ "line_items": [taxed(largest), taxed(1)] }), "tax_amount"),
             (json!({ "line_items": [priced(largest), taxed(1)] }), "unit_price"),

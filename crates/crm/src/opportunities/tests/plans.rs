@@ -543,6 +543,23 @@ on_both_engines! {
         }).await.unwrap();
     }
 
+    async fn a_phone_number_has_trigrams(world) {
+        world.read(|db, desk| {
+            let needles = search::needles(db, &desk.who, "0412 345 679")?;
+            assert!(needles.len() > 1);
+            // Of one that has none PostgreSQL reads all documents, and of the others with it.
+            for needle in needles.iter().filter(|_| db.engine() == Engine::Postgres) {
+                let has = db.query_one(
+                    "select cardinality(show_trgm($1)) > 3",
+                    &store::params![needle.clone()],
+                    |row| row.get::<bool>(0),
+                )?;
+                assert!(has, "{needle}");
+            }
+            Ok(())
+        }).await.unwrap();
+    }
+
     async fn what_is_common_is_found_by_walking_from_the_newest(world) {
         fill(&world).await;
         world.read(|db, desk| {
