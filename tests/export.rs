@@ -1,8 +1,9 @@
 //! Whole lists as files: over HTTP, and from the command line.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use calamine::{Data, DataType as _, Reader as _, Xlsx};
 use serde_json::{Value, json};
@@ -97,14 +98,19 @@ fn tamper(server: &Server, sql: &'static str) {
     assert_eq!(written.expect("a write"), 1);
 }
 
-/// Says a request for all contacts on a line of its own.
-fn ask_for_contacts(server: &Server) -> Line {
-    let mut line = Line::to(server);
-    line.say(&format!(
+/// A request for all contacts.
+fn request_for_contacts(server: &Server) -> String {
+    format!(
         "GET /v1/crm/export?type=contacts HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          authorization: Bearer {}\r\n\r\n",
         server.key()
-    ));
+    )
+}
+
+/// Says it on a line of its own.
+fn ask_for_contacts(server: &Server) -> Line {
+    let mut line = Line::to(server);
+    line.say(&request_for_contacts(server));
     line
 }
 
@@ -389,6 +395,45 @@ on_both_engines! {
         });
         assert!(heard.ends_with("\r\n0\r\n\r\n"), "it is cut off by the end of the server");
         assert!(heard.len() > 400 * 100_000);
+    }
+
+    fn exports_have_an_eighth_of_the_places_and_leave_the_others(server: &Server) {
+        let server = server.another(&["--max-requests", "16"]);
+        let client = server.client();
+        many_contacts(&client, 100, &"n".repeat(100_000));
+        let mut slow = [ask_for_contacts(&server), ask_for_contacts(&server)];
+        for line in &mut slow {
+            assert!(line.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
+        }
+        client.await_at_work(2);
+        let refused = client.get("/crm/export?type=companies");
+        assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        client.get("/contacts?limit=1").expect(200);
+        let [one, _other] = slow;
+        drop(one);
+        client.await_at_work(1);
+        export(&client, "type=companies");
+    }
+
+    fn an_export_that_is_taken_at_a_trickle_does_not_hold_up_the_end(server: &Server) {
+        let server = server.another(&["--client-timeout", "1"]);
+        many_contacts(&server.client(), 100, &"n".repeat(100_000));
+        // So little room that whatever is taken makes the server send more.
+        let mut slow = Line::with_room(&server, 4096);
+        slow.say(&request_for_contacts(&server));
+        assert!(slow.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
+        std::thread::scope(|scope| {
+            let ending = scope.spawn(|| server.terminate());
+            eventually("the server has ended", || {
+                std::thread::sleep(Duration::from_millis(100));
+                let mut heard = [0; 1024];
+                // Never quiet for as long as the timeout.
+                let _ = slow.stream().read(&mut heard);
+                ending.is_finished().then_some(())
+            });
+            assert!(ending.join().expect("an end").success());
+        });
     }
 
     fn the_command_exports_the_same_and_never_over_a_file(server: &Server) {
