@@ -278,8 +278,8 @@ on_both_engines! {
         }
         assert_eq!(export(&client, "type=companies").header("x-warnings"), None);
         // What no list takes is refused all the same.
-        let refused = client.get("/crm/export?type=invoices&format=pdf&status=lots");
-        assert_error(&refused, 400, "VALIDATION_ERROR", &["type must be one of contacts", "format", "status"]);
+        let refused = client.get("/crm/export?type=invoices&format=pdf&created_after=lots");
+        assert_error(&refused, 400, "VALIDATION_ERROR", &["type must be one of contacts", "format", "created_after"]);
         let refused = client.get("/crm/export");
         assert_error(&refused, 400, "MISSING_FIELDS", &["type"]);
         assert_eq!(refused.json()["error"]["fix"], "Include 'type' in the query string.");
