@@ -227,14 +227,15 @@ impl Exported for Contact {
     }
 
     fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
-        let ids = records.iter().map(|contact| contact.id).collect();
+        let ids: Vec<_> = records.iter().map(|contact| contact.id).collect();
         let employers = exports::joined_names(
             db,
             who,
             "select e.contact_id, c.name from employments e
              join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
              where e.workspace_id = $1 and e.contact_id",
-            ids,
+            "c.id",
+            &ids,
             |row| row.get(1),
         )?;
         let of = |contact: &Self| employers.get(&contact.id).cloned().unwrap_or_default();

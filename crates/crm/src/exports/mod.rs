@@ -20,7 +20,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 use store::Db;
-use tables::{Cell, Table};
+use tables::Table;
 use uuid::Uuid;
 
 use crate::activities::Activity;
@@ -122,20 +122,21 @@ pub(crate) struct Beside {
 /// What lies between several things in one cell.
 pub(crate) const AND: &str = "; ";
 
-/// The names of what is linked to each of the records with these ids, in one text.
-/// `select` gives the record's id first, and ends with the column that `ids` are
-/// looked for in. The names are in the order of their records, which are `c`.
+/// The names of what is linked to each of the records with these ids, in one text
+/// and in the order of `order`. `select` gives the record's id first, and ends with
+/// the column that `ids` are looked for in.
 pub(crate) fn joined_names(
     db: &Db<'_>,
     who: &Caller,
     select: &str,
-    ids: Vec<Uuid>,
+    order: &str,
+    ids: &[Uuid],
     name: impl Fn(&store::Row<'_>) -> Result<String, store::Error>,
 ) -> Result<HashMap<Uuid, String>> {
     let mut names: HashMap<Uuid, String> = HashMap::new();
     db.each(
-        &format!("{select} {} order by 1, c.id", db.engine().any(2)),
-        &store::params![who.workspace_id, ids],
+        &format!("{select} {} order by 1, {order}", db.engine().any(2)),
+        &store::params![who.workspace_id, ids.to_vec()],
         |row| {
             let of_record = names.entry(row.get(0)?).or_default();
             if !of_record.is_empty() {
@@ -255,11 +256,16 @@ impl Kind {
 trait List: Send + Sync {
     fn headings(&self) -> Vec<&'static str>;
 
-    /// The rows of a page, and from where the next one goes on.
-    fn page(&self, db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Rows>;
+    /// Writes the rows of a page; how many they are, and from where the next one goes
+    /// on.
+    fn page(
+        &self,
+        db: &Db<'_>,
+        who: &Caller,
+        request: PageRequest,
+        table: &mut Table,
+    ) -> Result<(usize, Option<Uuid>)>;
 }
-
-type Rows = (Vec<Vec<Cell>>, Option<Uuid>);
 
 struct Filtered<R: Exported> {
     columns: Columns,
@@ -271,12 +277,22 @@ impl<R: Exported> List for Filtered<R> {
         self.columns.headings()
     }
 
-    fn page(&self, db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Rows> {
+    fn page(
+        &self,
+        db: &Db<'_>,
+        who: &Caller,
+        request: PageRequest,
+        table: &mut Table,
+    ) -> Result<(usize, Option<Uuid>)> {
         let mut page = R::page(db, who, &self.filter, request)?;
+        let rows = page.items.len();
         let beside = R::beside(db, who, &mut page.items)?;
-        let records = page.items.iter().zip(beside);
-        let rows = records.map(|(record, beside)| self.columns.row(record, beside));
-        Ok((rows.collect(), page.next_cursor))
+        // Each is gone when it is written: a page is never held as records and as
+        // rows.
+        for (record, beside) in page.items.into_iter().zip(beside) {
+            table.row(&self.columns.row(&record, beside));
+        }
+        Ok((rows, page.next_cursor))
     }
 }
 
@@ -337,9 +353,8 @@ impl Progress {
             limit: Limit::OF_EXPORT,
             cursor: self.cursor,
         };
-        let (rows, next) = self.export.list.page(db, &self.who, request)?;
-        rows.iter().for_each(|row| self.table.row(row));
-        let rows = rows.len();
+        let list = &self.export.list;
+        let (rows, next) = list.page(db, &self.who, request, &mut self.table)?;
         let Some(last) = next else {
             return Ok(Step {
                 rows,

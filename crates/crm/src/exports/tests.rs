@@ -86,6 +86,25 @@ on_both_engines! {
         }
     }
 
+    fn of_those_that_an_opportunity_is_about_nothing_but_names_is_read(tx, desk) {
+        let contact = desk.contact(tx, "Ada")?.id;
+        let company = desk.company(tx, "Engines")?.id;
+        let about = json!({ "name": "Loom", "contact_id": contact, "customer_id": company });
+        let deal = desk.create(tx, about)?.id;
+        let referrer = desk.contact(tx, "Charles")?.id;
+        let referral = json!({ "referrer_contact_id": referrer, "referred_deal_id": deal });
+        crate::referrals::create(tx, &desk.who, given(referral))?;
+        // What the whole record could not be read with.
+        for table in ["contacts", "companies"] {
+            tx.execute(&format!("update {table} set metadata = '[]'"), &[])?;
+        }
+        assert!(record::get::<Contact>(tx, &desk.who, contact).is_err());
+        let csv = begin(tx, desk, "opportunities")?.step(tx)?.bytes;
+        for name in ["Ada", "Engines", "Charles"] {
+            assert!(text(&csv).contains(&format!(",{name},")), "{}", text(&csv));
+        }
+    }
+
     fn an_export_needs_the_scope_of_its_kind(tx, desk) {
         for kind in Kind::all() {
             let with = |scopes| Caller { scopes, ..desk.who.clone() };
