@@ -183,6 +183,22 @@ on_both_engines! {
         assert_eq!(column(&rows, "employers"), ["Engines"]);
     }
 
+    fn names_of_another_list_are_for_those_who_may_read_it(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let more = client.post("/contacts", json!({"first_name": "Charles"})).expect(201).id();
+        let contacts = format!("/opportunities/{}/contacts/{more}", business.opportunity);
+        client.post(&contacts, json!({})).expect(201);
+        for (query, heading, scopes, name) in [
+            ("type=deals", "additional_contacts", ["opportunities:read", "contacts:read"], "Charles"),
+            ("type=contacts&search=ada", "employers", ["contacts:read", "companies:read"], "Engines"),
+        ] {
+            let with = |scopes| csv_rows(&export(&server.client_with(scopes), query).bytes);
+            assert_eq!(column(&with(&scopes), heading), [name]);
+            assert_eq!(column(&with(&scopes[..1]), heading), [""]);
+        }
+    }
+
     fn a_workbook_has_the_same_in_cells_of_their_kinds(server: &Server) {
         let client = server.client();
         client.patch("/company", json!({"timezone": "Australia/Sydney"})).expect(200);

@@ -227,8 +227,12 @@ impl Exported for Contact {
     }
 
     fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
+        // Their list needs that scope as well.
+        if !who.scopes.has("companies:read") {
+            return Ok(vec![vec![String::new()]; records.len()]);
+        }
         let ids: Vec<_> = records.iter().map(|contact| contact.id).collect();
-        let employers = exports::joined_names(
+        let mut employers = exports::joined_names(
             db,
             who,
             "select e.contact_id, c.name from employments e
@@ -238,7 +242,7 @@ impl Exported for Contact {
             &ids,
             |row| row.get(1),
         )?;
-        let of = |contact: &Self| employers.get(&contact.id).cloned().unwrap_or_default();
+        let mut of = |contact: &Self| employers.remove(&contact.id).unwrap_or_default();
         Ok(records.iter().map(|contact| vec![of(contact)]).collect())
     }
 }

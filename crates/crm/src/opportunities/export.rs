@@ -99,12 +99,16 @@ impl Names {
                  join contacts c on c.workspace_id = t.workspace_id and c.id = t.contact_id
                  where t.workspace_id = $1 and t.id",
             )?,
-            contacts: full_names(
-                "select l.opportunity_id, c.first_name, c.last_name
-                 from opportunity_contacts l
-                 join contacts c on c.workspace_id = l.workspace_id and c.id = l.contact_id
-                 where l.workspace_id = $1 and l.opportunity_id",
-            )?,
+            // Their list needs that scope as well.
+            contacts: match who.scopes.has("contacts:read") {
+                true => full_names(
+                    "select l.opportunity_id, c.first_name, c.last_name
+                     from opportunity_contacts l
+                     join contacts c on c.workspace_id = l.workspace_id and c.id = l.contact_id
+                     where l.workspace_id = $1 and l.opportunity_id",
+                )?,
+                false => Joined::new(),
+            },
             company: joined(
                 "select t.id, c.name from opportunities t
                  join companies c on c.workspace_id = t.workspace_id and c.id = t.company_id
