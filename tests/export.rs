@@ -486,6 +486,32 @@ on_both_engines! {
         }
     }
 
+    fn the_command_takes_the_filters_of_every_list(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let Business { contact, company, product, .. } = &business;
+        for (kind, path, filter, other) in [
+            ("tasks", "/tasks", "status=todo".to_owned(), "status=completed"),
+            ("activities", "/activities", format!("customer_id={company}"), "activity_type=meeting"),
+            ("invoices", "/invoices", format!("deal_id={}", business.opportunity), "due_before=2000-01-01"),
+            ("referrals", "/referrals", format!("referrer_contact_id={contact}"), "category=none"),
+            ("products", "/products", "search=gear".to_owned(), "is_active=false"),
+            ("users", "/company/users", "email=USER@example.com".to_owned(), "is_active=false"),
+            ("change-log", "/data/crm-logs", format!("entity_id={product}"), "field=nothing"),
+        ] {
+            let exported = |filter: &str| {
+                let done = server.cli(&["export", "--type", kind, "--filter", filter, "--output", "-"]);
+                assert!(done.status.success(), "{kind} {filter}: {done:?}");
+                csv_rows(&done.stdout)
+            };
+            let expected = listed(&client, &format!("{path}?{filter}"));
+            let expected: Vec<_> = expected.iter().map(|one| one["id"].as_str().expect("an id")).collect();
+            assert!(!expected.is_empty(), "{kind} {filter}");
+            assert_eq!(column(&exported(&filter), "id"), expected, "{kind} {filter}");
+            assert_eq!(exported(other).len(), 0, "{kind} {other}");
+        }
+    }
+
     fn the_command_exports_all_that_a_workspace_has(server: &Server) {
         let client = server.client();
         let business = Business::found(&client);

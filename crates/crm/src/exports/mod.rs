@@ -23,24 +23,24 @@ use store::Db;
 use tables::Table;
 use uuid::Uuid;
 
-use crate::activities::Activity;
+use crate::activities::{self, Activity};
 use crate::caller::Caller;
-use crate::change_log::FieldChange;
+use crate::change_log::{self, FieldChange};
 use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::error::{Error, Problem, Problems, Result};
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, Nothing};
-use crate::invoices::{Invoice, lines::LineItem};
+use crate::invoices::{self, Invoice, lines::LineItem};
 use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost};
 use crate::paging::{Cursor, Limit, Page, PageRequest};
 use crate::pipelines::Pipeline;
 use crate::product_costs::ProductCost;
-use crate::products::Product;
+use crate::products::{self, Product};
 use crate::record::{self, Record};
-use crate::referrals::Referral;
+use crate::referrals::{self, Referral};
 use crate::stages::Stage;
-use crate::tasks::Task;
-use crate::users::User;
+use crate::tasks::{self, Task};
+use crate::users::{self, User};
 use crate::work_orders::{WorkOrder, WorkOrderStatus};
 
 use columns::Columns;
@@ -149,7 +149,41 @@ pub(crate) fn joined_names(
     Ok(names)
 }
 
-/// Makes records exportable whose list takes no filter here.
+/// Makes records exportable as their list has them.
+macro_rules! listed {
+    ($($record:ident, $name:literal, $scope:literal, $module:ident::$list:ident ($filter:ident);)*) => { $(
+        impl Exported for $record {
+            const NAME: &'static str = $name;
+            const SCOPE: &'static str = $scope;
+            type Filter = $module::$filter;
+
+            fn page(
+                db: &Db<'_>,
+                who: &Caller,
+                filter: &Self::Filter,
+                request: PageRequest,
+            ) -> Result<Page<Self>> {
+                let input = $module::$list {
+                    filter: filter.clone(),
+                    page: request,
+                };
+                $module::list(db, who, &input)
+            }
+        }
+    )* };
+}
+
+listed! {
+    Product, "products", "products:read", products::ListProducts(ProductFilter);
+    Invoice, "invoices", "invoices:read", invoices::ListInvoices(InvoiceFilter);
+    Task, "tasks", "tasks:read", tasks::ListTasks(TaskFilter);
+    Activity, "activities", "activities:read", activities::ListActivities(ActivityFilter);
+    Referral, "referrals", "referrals:read", referrals::ListReferrals(ReferralFilter);
+    User, "users", "users:read", users::ListUsers(UserFilter);
+    FieldChange, "change-log", "crm_audit:read", change_log::ListChanges(ChangeFilter);
+}
+
+/// Makes records exportable whose list, where there is one, takes no filter.
 macro_rules! all_of {
     ($($record:ident, $name:literal, $scope:literal;)*) => { $(
         impl Exported for $record {
@@ -172,18 +206,11 @@ macro_rules! all_of {
 all_of! {
     Pipeline, "pipelines", "pipelines:read";
     Stage, "stages", "pipelines:read";
-    Product, "products", "products:read";
     ProductCost, "product-costs", "products:read";
     OpportunityProduct, "opportunity-products", "opportunities:read";
     OpportunityProductCost, "opportunity-product-costs", "opportunities:read";
     WorkOrderStatus, "work-order-statuses", "work-orders:read";
-    Invoice, "invoices", "invoices:read";
     LineItem, "invoice-line-items", "invoices:read";
-    Task, "tasks", "tasks:read";
-    Activity, "activities", "activities:read";
-    Referral, "referrals", "referrals:read";
-    User, "users", "users:read";
-    FieldChange, "change-log", "crm_audit:read";
 }
 
 /// A kind of record that can be exported.
