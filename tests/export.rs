@@ -515,6 +515,8 @@ on_both_engines! {
     fn the_command_exports_all_that_a_workspace_has(server: &Server) {
         let client = server.client();
         let business = Business::found(&client);
+        let more = client.post("/contacts", json!({"first_name": "Charles"})).expect(201).id();
+        client.post(&format!("/opportunities/{}/contacts/{more}", business.opportunity), json!({})).expect(201);
         Business::found(&server.workspace("Stranger").client());
         let folder = tempfile::tempdir().expect("a folder");
         let all = folder.path().join("all");
@@ -526,7 +528,6 @@ on_both_engines! {
             column(&rows, "id").join(" ")
         };
         for (name, id) in [
-            ("contacts", &business.contact),
             ("companies", &business.company),
             ("opportunities", &business.opportunity),
             ("pipelines", &business.pipeline),
@@ -543,8 +544,23 @@ on_both_engines! {
         ] {
             assert_eq!(ids(name), *id, "{name}");
         }
+        assert_eq!(ids("contacts"), format!("{more} {}", business.contact));
         assert!(ids("users").contains(&business.user));
         assert!(ids("work-order-statuses").contains(&business.work_order_status));
+        let first = |name: &str, headings: &[&str]| {
+            let rows = csv_rows(&std::fs::read(all.join(format!("{name}.csv"))).expect(name));
+            assert_eq!(rows.len(), 1, "{name}");
+            headings.iter().map(|heading| rows[0][*heading].clone()).collect::<Vec<_>>()
+        };
+        let Business { opportunity, pipeline, contact, company, user, .. } = &business;
+        assert_eq!(
+            first("cards", &["deal_id", "pipeline_id", "stage_id", "position"]),
+            [opportunity.as_str(), pipeline, &business.stages[0], "0"]
+        );
+        assert_eq!(first("opportunity-contacts", &["deal_id", "contact_id"]), [opportunity.as_str(), &more]);
+        let assigned = first("opportunity-users", &["deal_id", "user_id", "is_primary"]);
+        assert_eq!(assigned, [opportunity.as_str(), user, "true"]);
+        assert_eq!(first("employments", &["contact_id", "customer_id"]), [contact.as_str(), company]);
         let mut stages: Vec<_> = business.stages.clone();
         stages.sort_unstable_by(|one, other| other.cmp(one));
         assert_eq!(ids("stages"), stages.join(" "));

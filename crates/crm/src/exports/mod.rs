@@ -6,14 +6,17 @@
 //! is made meanwhile is not.
 //!
 //! What can be exported is in [`LISTED`] and [`FURTHER`]; a kind of record is one
-//! entry there, and says the rest by its `Exported`.
+//! entry there, and says the rest by its `Exported`, or by its `Linked` where it is
+//! none by itself.
 
 mod columns;
+mod linked;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -31,7 +34,7 @@ use crate::contacts::Contact;
 use crate::error::{Error, Problem, Problems, Result};
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, Nothing};
 use crate::invoices::{self, Invoice, lines::LineItem};
-use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost};
+use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost, Placement};
 use crate::paging::{Cursor, Limit, Page, PageRequest};
 use crate::pipelines::Pipeline;
 use crate::product_costs::ProductCost;
@@ -44,6 +47,8 @@ use crate::users::{self, User};
 use crate::work_orders::{WorkOrder, WorkOrderStatus};
 
 use columns::Columns;
+pub(crate) use linked::Linked;
+use linked::{Employments, OpportunityContacts, OpportunityUsers};
 
 /// What clients export.
 pub static LISTED: &[Kind] = &[
@@ -57,6 +62,10 @@ pub static LISTED: &[Kind] = &[
 pub static FURTHER: &[Kind] = &[
     Kind::of::<Pipeline>(),
     Kind::of::<Stage>(),
+    Kind::linked::<Placement>(),
+    Kind::linked::<OpportunityContacts>(),
+    Kind::linked::<OpportunityUsers>(),
+    Kind::linked::<Employments>(),
     Kind::of::<Product>(),
     Kind::of::<ProductCost>(),
     Kind::of::<OpportunityProduct>(),
@@ -244,6 +253,17 @@ impl Kind {
         }
     }
 
+    const fn linked<L: Linked>() -> Self {
+        Self {
+            name: L::NAME,
+            scope: L::SCOPE,
+            old_name: None,
+            filtered: |_| Some(Arc::new(linked::All::<L>(PhantomData))),
+            check_filter: Fields::check::<Nothing>,
+            describe_filter: Nothing::describe,
+        }
+    }
+
     /// The kind with that name, or with that old one.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::all().find(|kind| kind.is_called(name))
@@ -400,7 +420,7 @@ impl Progress {
 
 /// What a page adds to an export.
 pub struct Step {
-    /// How many records.
+    /// How many rows.
     pub rows: usize,
     /// The bytes that follow.
     pub bytes: Vec<u8>,

@@ -1,16 +1,19 @@
-//! Opportunities as they are exported: with their cards, and the names of those
-//! that they are about.
+//! Opportunities as they are exported: with the names of their cards and of those
+//! that they are about; and their cards.
 
 use std::collections::HashMap;
 
 use store::Db;
+use tables::Cell;
 use uuid::Uuid;
 
-use super::{Expansions, ListOpportunities, Opportunity, OpportunityFilter, Placement, list};
+use super::{
+    Expansions, ListOpportunities, Opportunity, OpportunityFilter, Placement, cards, list,
+};
 use crate::caller::Caller;
 use crate::contacts::full_name;
 use crate::error::Result;
-use crate::exports::{self, Beside, Exported};
+use crate::exports::{self, Beside, Exported, Linked};
 use crate::paging::{Page, PageRequest};
 
 impl Exported for Opportunity {
@@ -147,5 +150,33 @@ impl Names {
             of(&mut self.users),
             of(&mut self.referrer),
         ]
+    }
+}
+
+impl Linked for Placement {
+    const NAME: &'static str = "cards";
+    const SCOPE: &'static str = "opportunities:read";
+    const OF: &'static str = "opportunities";
+    const HEADINGS: &'static [&'static str] = &[
+        "id",
+        "deal_id",
+        "pipeline_id",
+        "stage_id",
+        "position",
+        "entered_stage_at",
+    ];
+
+    fn rows(db: &Db<'_>, who: &Caller, of: &[Uuid], row: &mut dyn FnMut(&[Cell])) -> Result<()> {
+        for card in cards::of(db, who, of.to_vec())?.iter().rev() {
+            row(&[
+                Cell::Word(card.id.to_string()),
+                Cell::Word(card.opportunity_id.to_string()),
+                Cell::Word(card.pipeline_id.to_string()),
+                Cell::Word(card.stage_id.to_string()),
+                Cell::Number(card.position.to_string()),
+                Cell::Instant(card.entered_stage_at.instant()),
+            ]);
+        }
+        Ok(())
     }
 }
