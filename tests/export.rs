@@ -1,8 +1,9 @@
 //! Whole lists as files: over HTTP, and from the command line.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use calamine::{Data, DataType as _, Reader as _, Xlsx};
 use serde_json::{Value, json};
@@ -97,14 +98,19 @@ fn tamper(server: &Server, sql: &'static str) {
     assert_eq!(written.expect("a write"), 1);
 }
 
-/// Says a request for all contacts on a line of its own.
-fn ask_for_contacts(server: &Server) -> Line {
-    let mut line = Line::to(server);
-    line.say(&format!(
+/// A request for all contacts.
+fn request_for_contacts(server: &Server) -> String {
+    format!(
         "GET /v1/crm/export?type=contacts HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          authorization: Bearer {}\r\n\r\n",
         server.key()
-    ));
+    )
+}
+
+/// Says it on a line of its own.
+fn ask_for_contacts(server: &Server) -> Line {
+    let mut line = Line::to(server);
+    line.say(&request_for_contacts(server));
     line
 }
 
@@ -175,6 +181,22 @@ on_both_engines! {
         assert!(row["pipelines"].ends_with("; Service"), "{}", row["pipelines"]);
         let rows = csv_rows(&export(&client, "type=contacts&search=ada").bytes);
         assert_eq!(column(&rows, "employers"), ["Engines"]);
+    }
+
+    fn names_of_another_list_are_for_those_who_may_read_it(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let more = client.post("/contacts", json!({"first_name": "Charles"})).expect(201).id();
+        let contacts = format!("/opportunities/{}/contacts/{more}", business.opportunity);
+        client.post(&contacts, json!({})).expect(201);
+        for (query, heading, scopes, name) in [
+            ("type=deals", "additional_contacts", ["opportunities:read", "contacts:read"], "Charles"),
+            ("type=contacts&search=ada", "employers", ["contacts:read", "companies:read"], "Engines"),
+        ] {
+            let with = |scopes| csv_rows(&export(&server.client_with(scopes), query).bytes);
+            assert_eq!(column(&with(&scopes), heading), [name]);
+            assert_eq!(column(&with(&scopes[..1]), heading), [""]);
+        }
     }
 
     fn a_workbook_has_the_same_in_cells_of_their_kinds(server: &Server) {
@@ -272,8 +294,8 @@ on_both_engines! {
         }
         assert_eq!(export(&client, "type=companies").header("x-warnings"), None);
         // What no list takes is refused all the same.
-        let refused = client.get("/crm/export?type=invoices&format=pdf&status=lots");
-        assert_error(&refused, 400, "VALIDATION_ERROR", &["type must be one of contacts", "format", "status"]);
+        let refused = client.get("/crm/export?type=invoices&format=pdf&created_after=lots");
+        assert_error(&refused, 400, "VALIDATION_ERROR", &["type must be one of contacts", "format", "created_after"]);
         let refused = client.get("/crm/export");
         assert_error(&refused, 400, "MISSING_FIELDS", &["type"]);
         assert_eq!(refused.json()["error"]["fix"], "Include 'type' in the query string.");
@@ -391,6 +413,45 @@ on_both_engines! {
         assert!(heard.len() > 400 * 100_000);
     }
 
+    fn exports_have_an_eighth_of_the_places_and_leave_the_others(server: &Server) {
+        let server = server.another(&["--max-requests", "16"]);
+        let client = server.client();
+        many_contacts(&client, 100, &"n".repeat(100_000));
+        let mut slow = [ask_for_contacts(&server), ask_for_contacts(&server)];
+        for line in &mut slow {
+            assert!(line.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
+        }
+        client.await_at_work(2);
+        let refused = client.get("/crm/export?type=companies");
+        assert_error(&refused, 503, "SERVICE_UNAVAILABLE", &[]);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        client.get("/contacts?limit=1").expect(200);
+        let [one, _other] = slow;
+        drop(one);
+        client.await_at_work(1);
+        export(&client, "type=companies");
+    }
+
+    fn an_export_that_is_taken_at_a_trickle_does_not_hold_up_the_end(server: &Server) {
+        let server = server.another(&["--client-timeout", "1"]);
+        many_contacts(&server.client(), 100, &"n".repeat(100_000));
+        // So little room that whatever is taken makes the server send more.
+        let mut slow = Line::with_room(&server, 4096);
+        slow.say(&request_for_contacts(&server));
+        assert!(slow.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
+        std::thread::scope(|scope| {
+            let ending = scope.spawn(|| server.terminate());
+            eventually("the server has ended", || {
+                std::thread::sleep(Duration::from_millis(100));
+                let mut heard = [0; 1024];
+                // Never quiet for as long as the timeout.
+                let _ = slow.stream().read(&mut heard);
+                ending.is_finished().then_some(())
+            });
+            assert!(ending.join().expect("an end").success());
+        });
+    }
+
     fn the_command_exports_the_same_and_never_over_a_file(server: &Server) {
         let client = server.client();
         Business::found(&client);
@@ -425,9 +486,37 @@ on_both_engines! {
         }
     }
 
+    fn the_command_takes_the_filters_of_every_list(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let Business { contact, company, product, .. } = &business;
+        for (kind, path, filter, other) in [
+            ("tasks", "/tasks", "status=todo".to_owned(), "status=completed"),
+            ("activities", "/activities", format!("customer_id={company}"), "activity_type=meeting"),
+            ("invoices", "/invoices", format!("deal_id={}", business.opportunity), "due_before=2000-01-01"),
+            ("referrals", "/referrals", format!("referrer_contact_id={contact}"), "category=none"),
+            ("products", "/products", "search=gear".to_owned(), "is_active=false"),
+            ("users", "/company/users", "email=USER@example.com".to_owned(), "is_active=false"),
+            ("change-log", "/data/crm-logs", format!("entity_id={product}"), "field=nothing"),
+        ] {
+            let exported = |filter: &str| {
+                let done = server.cli(&["export", "--type", kind, "--filter", filter, "--output", "-"]);
+                assert!(done.status.success(), "{kind} {filter}: {done:?}");
+                csv_rows(&done.stdout)
+            };
+            let expected = listed(&client, &format!("{path}?{filter}"));
+            let expected: Vec<_> = expected.iter().map(|one| one["id"].as_str().expect("an id")).collect();
+            assert!(!expected.is_empty(), "{kind} {filter}");
+            assert_eq!(column(&exported(&filter), "id"), expected, "{kind} {filter}");
+            assert_eq!(exported(other).len(), 0, "{kind} {other}");
+        }
+    }
+
     fn the_command_exports_all_that_a_workspace_has(server: &Server) {
         let client = server.client();
         let business = Business::found(&client);
+        let more = client.post("/contacts", json!({"first_name": "Charles"})).expect(201).id();
+        client.post(&format!("/opportunities/{}/contacts/{more}", business.opportunity), json!({})).expect(201);
         Business::found(&server.workspace("Stranger").client());
         let folder = tempfile::tempdir().expect("a folder");
         let all = folder.path().join("all");
@@ -439,7 +528,6 @@ on_both_engines! {
             column(&rows, "id").join(" ")
         };
         for (name, id) in [
-            ("contacts", &business.contact),
             ("companies", &business.company),
             ("opportunities", &business.opportunity),
             ("pipelines", &business.pipeline),
@@ -456,8 +544,23 @@ on_both_engines! {
         ] {
             assert_eq!(ids(name), *id, "{name}");
         }
+        assert_eq!(ids("contacts"), format!("{more} {}", business.contact));
         assert!(ids("users").contains(&business.user));
         assert!(ids("work-order-statuses").contains(&business.work_order_status));
+        let first = |name: &str, headings: &[&str]| {
+            let rows = csv_rows(&std::fs::read(all.join(format!("{name}.csv"))).expect(name));
+            assert_eq!(rows.len(), 1, "{name}");
+            headings.iter().map(|heading| rows[0][*heading].clone()).collect::<Vec<_>>()
+        };
+        let Business { opportunity, pipeline, contact, company, user, .. } = &business;
+        assert_eq!(
+            first("cards", &["deal_id", "pipeline_id", "stage_id", "position"]),
+            [opportunity.as_str(), pipeline, &business.stages[0], "0"]
+        );
+        assert_eq!(first("opportunity-contacts", &["deal_id", "contact_id"]), [opportunity.as_str(), &more]);
+        let assigned = first("opportunity-users", &["deal_id", "user_id", "is_primary"]);
+        assert_eq!(assigned, [opportunity.as_str(), user, "true"]);
+        assert_eq!(first("employments", &["contact_id", "customer_id"]), [contact.as_str(), company]);
         let mut stages: Vec<_> = business.stages.clone();
         stages.sort_unstable_by(|one, other| other.cmp(one));
         assert_eq!(ids("stages"), stages.join(" "));

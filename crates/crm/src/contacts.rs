@@ -227,17 +227,22 @@ impl Exported for Contact {
     }
 
     fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
-        let ids = records.iter().map(|contact| contact.id).collect();
-        let employers = exports::joined_names(
+        // Their list needs that scope as well.
+        if !who.scopes.has("companies:read") {
+            return Ok(vec![vec![String::new()]; records.len()]);
+        }
+        let ids: Vec<_> = records.iter().map(|contact| contact.id).collect();
+        let mut employers = exports::joined_names(
             db,
             who,
             "select e.contact_id, c.name from employments e
              join companies c on c.workspace_id = e.workspace_id and c.id = e.company_id
              where e.workspace_id = $1 and e.contact_id",
-            ids,
+            "c.id",
+            &ids,
             |row| row.get(1),
         )?;
-        let of = |contact: &Self| employers.get(&contact.id).cloned().unwrap_or_default();
+        let mut of = |contact: &Self| employers.remove(&contact.id).unwrap_or_default();
         Ok(records.iter().map(|contact| vec![of(contact)]).collect())
     }
 }

@@ -61,8 +61,8 @@ impl Searchable for Product {
 }
 
 crate::input! {
-    /// A page of products.
-    pub struct ListProducts {
+    /// Which products are listed.
+    pub struct ProductFilter {
         /// Those found by this part of their name or their SKU.
         optional search: Query = "gear",
         /// Those with this SKU, in any case.
@@ -75,13 +75,20 @@ crate::input! {
         optional created_after: Moment,
         /// Those created before this instant; a date means its start in UTC.
         optional created_before: Moment,
+    }
+}
+
+crate::input! {
+    /// A page of products.
+    pub struct ListProducts {
+        flatten filter: ProductFilter,
         flatten page: PageRequest,
     }
 }
 
 /// A page of the products, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Page<Product>> {
-    record::page(db, listed(db, who, input)?, input.page)
+    record::page(db, listed(db, who, &input.filter)?, input.page)
 }
 
 /// The products that are called so, in any case; oldest first.
@@ -102,22 +109,22 @@ pub fn names(db: &Db<'_>, who: &Caller, count: u32) -> Result<Vec<String>> {
     )?)
 }
 
-/// The condition that the products of a list meet.
-pub(crate) fn listed(db: &Db<'_>, who: &Caller, input: &ListProducts) -> Result<Condition> {
+/// The condition of the products that `filter` lets through.
+pub(crate) fn listed(db: &Db<'_>, who: &Caller, filter: &ProductFilter) -> Result<Condition> {
     let mut condition = record::all(who);
     condition
-        .and_if("lower(t.sku) = lower(?)", input.sku.clone())
-        .and_if("t.category = ?", input.category.clone())
-        .and_if("t.is_active = ?", input.is_active)
+        .and_if("lower(t.sku) = lower(?)", filter.sku.clone())
+        .and_if("t.category = ?", filter.category.clone())
+        .and_if("t.is_active = ?", filter.is_active)
         .and_if(
             "t.created_at >= ?",
-            input.created_after.map(|moment| moment.0),
+            filter.created_after.map(|moment| moment.0),
         )
         .and_if(
             "t.created_at < ?",
-            input.created_before.map(|moment| moment.0),
+            filter.created_before.map(|moment| moment.0),
         );
-    if let Some(query) = &input.search {
+    if let Some(query) = &filter.search {
         search::narrow::<Product>(db, who, &mut condition, query)?;
     }
     Ok(condition)

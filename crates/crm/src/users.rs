@@ -61,13 +61,20 @@ crate::record! {
 
 crate::input! {
     /// Which users are listed.
-    pub struct ListUsers {
+    pub struct UserFilter {
         /// Those with this role.
         optional role: Role,
         /// Those who are members still, or those who have left.
         optional is_active: bool,
         /// The user with this address, in any case.
         optional email: Email,
+    }
+}
+
+crate::input! {
+    /// A page of users.
+    pub struct ListUsers {
+        flatten filter: UserFilter,
         flatten page: PageRequest,
     }
 }
@@ -90,12 +97,13 @@ crate::input! {
 
 /// A page of the users, newest first.
 pub fn list(db: &Db<'_>, who: &Caller, input: &ListUsers) -> Result<Page<User>> {
+    let ListUsers { filter, page } = input;
     let mut condition = record::all(who);
     condition
-        .and_if("t.role = ?", input.role)
-        .and_if("t.is_active = ?", input.is_active)
-        .and_if("lower(t.email) = lower(?)", input.email.clone());
-    record::page(db, condition, input.page)
+        .and_if("t.role = ?", filter.role)
+        .and_if("t.is_active = ?", filter.is_active)
+        .and_if("lower(t.email) = lower(?)", filter.email.clone());
+    record::page(db, condition, *page)
 }
 
 /// The user with that e-mail address, in any case.

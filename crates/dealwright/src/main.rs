@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod demo;
 mod logs;
+mod pace;
 mod server;
 mod traces;
 

@@ -4,25 +4,26 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use api::Service;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::Request;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, Sleep};
 
-/// The slowest that a body may come, in bytes a second, once a client has used
-/// up the time that it is given anyway.
-const SLOWEST: f64 = 16.0 * 1024.0;
+use crate::pace::{Punctual, Taken};
+
+/// How much of an answer the system holds at most that it can't send yet, in bytes.
+/// What is beyond waits here, where it is seen how slowly a client takes it.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 
 /// The pause after a connection could not be taken, as when the process has no
 /// file handles left.
@@ -35,8 +36,8 @@ pub(crate) struct Limits {
     /// queue of the listener until one has ended.
     pub(crate) connections: usize,
     /// How long a client may take to send the header of a request, or send none
-    /// at all; how long a body may take beyond what [`SLOWEST`] allows; and how
-    /// long an answer may lie unread.
+    /// at all; how long the body of a request, or taking an answer, may take beyond
+    /// what the slowest pace allows.
     pub(crate) client_timeout: Duration,
 }
 
@@ -115,7 +116,7 @@ async fn carry(
         .header_read_timeout(client_timeout)
         // What has come whole is done, also for a client that says no more.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Taken::new(stream, client_timeout)), answer);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
@@ -136,79 +137,15 @@ async fn carry(
 fn prepare(stream: &TcpStream, client_timeout: Duration) -> std::io::Result<()> {
     // What answers in one piece must not wait for more to come.
     stream.set_nodelay(true)?;
-    // An answer that nobody takes would hold its connection, and a drain, for
-    // ever. Elsewhere the system's own patience has to do.
+    // Elsewhere the system's own patience has to do for a client that has vanished
+    // with the end of an answer on its way.
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(client_timeout))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(client_timeout))?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
+    }
     #[cfg(not(target_os = "linux"))]
     let _ = client_timeout;
     Ok(())
-}
-
-/// A request's body that breaks off when it comes too slowly.
-struct Punctual {
-    body: Incoming,
-    allowed: Duration,
-    /// When the rest must be there: set when it is first waited for, and later
-    /// by what every byte that came has earned.
-    due: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-/// Why a body broke off.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("it came too slowly")]
-    TooSlow,
-    #[error(transparent)]
-    Connection(#[from] hyper::Error),
-}
-
-impl Punctual {
-    fn new(body: Incoming, allowed: Duration) -> Self {
-        Self {
-            body,
-            allowed,
-            due: None,
-            timer: None,
-        }
-    }
-}
-
-impl HttpBody for Punctual {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            if let (Some(due), Some(Ok(frame))) = (&mut this.due, &frame) {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                *due += Duration::from_secs_f64(bytes as f64 / SLOWEST);
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Broken::from)));
-        }
-        let due = *this
-            .due
-            .get_or_insert_with(|| Instant::now() + this.allowed);
-        let timer = this
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if timer.deadline() != due {
-            timer.as_mut().reset(due);
-        }
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Some(Err(Broken::TooSlow)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -69,7 +69,8 @@ pub struct Options {
     pub enforce_credits: bool,
     /// How fast each API key may call; none for as fast as it can.
     pub rate_limit: Option<RateLimit>,
-    /// How many requests are worked on at once; further ones are refused.
+    /// How many requests are worked on at once; further ones are refused. Of exports
+    /// an eighth of it, and at least one.
     pub max_requests: usize,
     /// Who may see `/metrics`.
     pub metrics: MetricsAccess,
@@ -83,6 +84,9 @@ pub struct Service {
     calls: Calls,
     /// One permit for each request that may be at work.
     places: Arc<Semaphore>,
+    /// One permit for each file that may be on its way, of which every request for one
+    /// needs one as well: it is at work for as long as its client takes.
+    files: Arc<Semaphore>,
     max_requests: usize,
     metrics: Metrics,
     metrics_access: MetricsAccess,
@@ -91,6 +95,9 @@ pub struct Service {
     /// Made when the first agent asks.
     tools: OnceLock<Arc<Tools>>,
 }
+
+/// What a request holds while it is at work.
+type Place = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 /// A response that is complete but for its request id.
 pub(crate) struct Answered {
@@ -126,7 +133,7 @@ impl Answered {
 
     /// The same, which keeps its place among the requests at work until all of it is
     /// sent, if it is of a length that nobody knows yet.
-    fn holding(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
+    fn holding(mut self, place: Option<Place>) -> Self {
         if let Some((_, body)) = &mut self.body
             && body.size_hint().exact().is_none()
         {
@@ -210,6 +217,7 @@ impl Service {
                 options.rate_limit,
             ),
             places: Arc::new(Semaphore::new(options.max_requests)),
+            files: Arc::new(Semaphore::new((options.max_requests / 8).max(1))),
             max_requests: options.max_requests,
             metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
@@ -294,9 +302,9 @@ impl Service {
         // is not to be taken for a dead one.
         let place = match endpoint {
             Endpoint::Health | Endpoint::Ready | Endpoint::Metrics => None,
-            _ => match self.places.clone().try_acquire_owned() {
-                Ok(place) => Some(place),
-                Err(_) => {
+            _ => match self.place(endpoint) {
+                Some(place) => Some(place),
+                None => {
                     self.metrics.refused();
                     return (ApiError::overloaded().into(), route);
                 }
@@ -322,6 +330,17 @@ impl Service {
             }
         };
         (answered.holding(place), route)
+    }
+
+    /// A place among the requests at work, if there is one.
+    fn place(&self, endpoint: Endpoint) -> Option<Place> {
+        let file = match endpoint {
+            Endpoint::Operation(index) if !self.operations[index].files.is_empty() => {
+                Some(self.files.clone().try_acquire_owned().ok()?)
+            }
+            _ => None,
+        };
+        Some((self.places.clone().try_acquire_owned().ok()?, file))
     }
 
     /// How an endpoint is called in the log: never as a client wrote its path.

@@ -6,44 +6,49 @@
 //! is made meanwhile is not.
 //!
 //! What can be exported is in [`LISTED`] and [`FURTHER`]; a kind of record is one
-//! entry there, and says the rest by its `Exported`.
+//! entry there, and says the rest by its `Exported`, or by its `Linked` where it is
+//! none by itself.
 
 mod columns;
+mod linked;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 use store::Db;
-use tables::{Cell, Table};
+use tables::Table;
 use uuid::Uuid;
 
-use crate::activities::Activity;
+use crate::activities::{self, Activity};
 use crate::caller::Caller;
-use crate::change_log::FieldChange;
+use crate::change_log::{self, FieldChange};
 use crate::companies::Company;
 use crate::contacts::Contact;
 use crate::error::{Error, Problem, Problems, Result};
 use crate::input::{FieldDescription, Fields, Flaw, FromJson, Input, Nothing};
-use crate::invoices::{Invoice, lines::LineItem};
-use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost};
+use crate::invoices::{self, Invoice, lines::LineItem};
+use crate::opportunities::{Opportunity, OpportunityProduct, OpportunityProductCost, Placement};
 use crate::paging::{Cursor, Limit, Page, PageRequest};
 use crate::pipelines::Pipeline;
 use crate::product_costs::ProductCost;
-use crate::products::Product;
+use crate::products::{self, Product};
 use crate::record::{self, Record};
-use crate::referrals::Referral;
+use crate::referrals::{self, Referral};
 use crate::stages::Stage;
-use crate::tasks::Task;
-use crate::users::User;
+use crate::tasks::{self, Task};
+use crate::users::{self, User};
 use crate::work_orders::{WorkOrder, WorkOrderStatus};
 
 use columns::Columns;
+pub(crate) use linked::Linked;
+use linked::{Employments, OpportunityContacts, OpportunityUsers};
 
 /// What clients export.
 pub static LISTED: &[Kind] = &[
@@ -57,6 +62,10 @@ pub static LISTED: &[Kind] = &[
 pub static FURTHER: &[Kind] = &[
     Kind::of::<Pipeline>(),
     Kind::of::<Stage>(),
+    Kind::linked::<Placement>(),
+    Kind::linked::<OpportunityContacts>(),
+    Kind::linked::<OpportunityUsers>(),
+    Kind::linked::<Employments>(),
     Kind::of::<Product>(),
     Kind::of::<ProductCost>(),
     Kind::of::<OpportunityProduct>(),
@@ -122,20 +131,21 @@ pub(crate) struct Beside {
 /// What lies between several things in one cell.
 pub(crate) const AND: &str = "; ";
 
-/// The names of what is linked to each of the records with these ids, in one text.
-/// `select` gives the record's id first, and ends with the column that `ids` are
-/// looked for in. The names are in the order of their records, which are `c`.
+/// The names of what is linked to each of the records with these ids, in one text
+/// and in the order of `order`. `select` gives the record's id first, and ends with
+/// the column that `ids` are looked for in.
 pub(crate) fn joined_names(
     db: &Db<'_>,
     who: &Caller,
     select: &str,
-    ids: Vec<Uuid>,
+    order: &str,
+    ids: &[Uuid],
     name: impl Fn(&store::Row<'_>) -> Result<String, store::Error>,
 ) -> Result<HashMap<Uuid, String>> {
     let mut names: HashMap<Uuid, String> = HashMap::new();
     db.each(
-        &format!("{select} {} order by 1, c.id", db.engine().any(2)),
-        &store::params![who.workspace_id, ids],
+        &format!("{select} {} order by 1, {order}", db.engine().any(2)),
+        &store::params![who.workspace_id, ids.to_vec()],
         |row| {
             let of_record = names.entry(row.get(0)?).or_default();
             if !of_record.is_empty() {
@@ -148,7 +158,41 @@ pub(crate) fn joined_names(
     Ok(names)
 }
 
-/// Makes records exportable whose list takes no filter here.
+/// Makes records exportable as their list has them.
+macro_rules! listed {
+    ($($record:ident, $name:literal, $scope:literal, $module:ident::$list:ident ($filter:ident);)*) => { $(
+        impl Exported for $record {
+            const NAME: &'static str = $name;
+            const SCOPE: &'static str = $scope;
+            type Filter = $module::$filter;
+
+            fn page(
+                db: &Db<'_>,
+                who: &Caller,
+                filter: &Self::Filter,
+                request: PageRequest,
+            ) -> Result<Page<Self>> {
+                let input = $module::$list {
+                    filter: filter.clone(),
+                    page: request,
+                };
+                $module::list(db, who, &input)
+            }
+        }
+    )* };
+}
+
+listed! {
+    Product, "products", "products:read", products::ListProducts(ProductFilter);
+    Invoice, "invoices", "invoices:read", invoices::ListInvoices(InvoiceFilter);
+    Task, "tasks", "tasks:read", tasks::ListTasks(TaskFilter);
+    Activity, "activities", "activities:read", activities::ListActivities(ActivityFilter);
+    Referral, "referrals", "referrals:read", referrals::ListReferrals(ReferralFilter);
+    User, "users", "users:read", users::ListUsers(UserFilter);
+    FieldChange, "change-log", "crm_audit:read", change_log::ListChanges(ChangeFilter);
+}
+
+/// Makes records exportable whose list, where there is one, takes no filter.
 macro_rules! all_of {
     ($($record:ident, $name:literal, $scope:literal;)*) => { $(
         impl Exported for $record {
@@ -171,18 +215,11 @@ macro_rules! all_of {
 all_of! {
     Pipeline, "pipelines", "pipelines:read";
     Stage, "stages", "pipelines:read";
-    Product, "products", "products:read";
     ProductCost, "product-costs", "products:read";
     OpportunityProduct, "opportunity-products", "opportunities:read";
     OpportunityProductCost, "opportunity-product-costs", "opportunities:read";
     WorkOrderStatus, "work-order-statuses", "work-orders:read";
-    Invoice, "invoices", "invoices:read";
     LineItem, "invoice-line-items", "invoices:read";
-    Task, "tasks", "tasks:read";
-    Activity, "activities", "activities:read";
-    Referral, "referrals", "referrals:read";
-    User, "users", "users:read";
-    FieldChange, "change-log", "crm_audit:read";
 }
 
 /// A kind of record that can be exported.
@@ -213,6 +250,17 @@ impl Kind {
             },
             check_filter: Fields::check::<R::Filter>,
             describe_filter: R::Filter::describe,
+        }
+    }
+
+    const fn linked<L: Linked>() -> Self {
+        Self {
+            name: L::NAME,
+            scope: L::SCOPE,
+            old_name: None,
+            filtered: |_| Some(Arc::new(linked::All::<L>(PhantomData))),
+            check_filter: Fields::check::<Nothing>,
+            describe_filter: Nothing::describe,
         }
     }
 
@@ -255,11 +303,16 @@ impl Kind {
 trait List: Send + Sync {
     fn headings(&self) -> Vec<&'static str>;
 
-    /// The rows of a page, and from where the next one goes on.
-    fn page(&self, db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Rows>;
+    /// Writes the rows of a page; how many they are, and from where the next one goes
+    /// on.
+    fn page(
+        &self,
+        db: &Db<'_>,
+        who: &Caller,
+        request: PageRequest,
+        table: &mut Table,
+    ) -> Result<(usize, Option<Uuid>)>;
 }
-
-type Rows = (Vec<Vec<Cell>>, Option<Uuid>);
 
 struct Filtered<R: Exported> {
     columns: Columns,
@@ -271,12 +324,22 @@ impl<R: Exported> List for Filtered<R> {
         self.columns.headings()
     }
 
-    fn page(&self, db: &Db<'_>, who: &Caller, request: PageRequest) -> Result<Rows> {
+    fn page(
+        &self,
+        db: &Db<'_>,
+        who: &Caller,
+        request: PageRequest,
+        table: &mut Table,
+    ) -> Result<(usize, Option<Uuid>)> {
         let mut page = R::page(db, who, &self.filter, request)?;
+        let rows = page.items.len();
         let beside = R::beside(db, who, &mut page.items)?;
-        let records = page.items.iter().zip(beside);
-        let rows = records.map(|(record, beside)| self.columns.row(record, beside));
-        Ok((rows.collect(), page.next_cursor))
+        // Each is gone when it is written: a page is never held as records and as
+        // rows.
+        for (record, beside) in page.items.into_iter().zip(beside) {
+            table.row(&self.columns.row(&record, beside));
+        }
+        Ok((rows, page.next_cursor))
     }
 }
 
@@ -337,9 +400,8 @@ impl Progress {
             limit: Limit::OF_EXPORT,
             cursor: self.cursor,
         };
-        let (rows, next) = self.export.list.page(db, &self.who, request)?;
-        rows.iter().for_each(|row| self.table.row(row));
-        let rows = rows.len();
+        let list = &self.export.list;
+        let (rows, next) = list.page(db, &self.who, request, &mut self.table)?;
         let Some(last) = next else {
             return Ok(Step {
                 rows,
@@ -358,7 +420,7 @@ impl Progress {
 
 /// What a page adds to an export.
 pub struct Step {
-    /// How many records.
+    /// How many rows.
     pub rows: usize,
     /// The bytes that follow.
     pub bytes: Vec<u8>,

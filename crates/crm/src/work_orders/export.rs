@@ -46,14 +46,15 @@ impl Exported for WorkOrder {
     }
 
     fn beside(db: &Db<'_>, who: &Caller, records: &mut [Self]) -> Result<Vec<Vec<String>>> {
-        let ids = records.iter().map(|order| order.id).collect();
+        let ids: Vec<_> = records.iter().map(|order| order.id).collect();
         let users = exports::joined_names(
             db,
             who,
             "select t.id, c.full_name from work_orders t
              join members c on c.workspace_id = t.workspace_id and c.id = t.assigned_to
              where t.workspace_id = $1 and t.id",
-            ids,
+            "c.id",
+            &ids,
             |row| row.get(1),
         )?;
         let names = records.iter_mut().map(|order| {

@@ -23,7 +23,8 @@ const STANDARD_OUTPUT: &str = "-";
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportOptions {
     /// The kind of records, as in contacts, companies or opportunities; without it
-    /// all that the workspace has, a file for each kind
+    /// all records of the workspace, a file for each kind. Settings and API keys are
+    /// none: a backup has them
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<&'static Kind>,
     /// What is written: csv or xlsx
@@ -106,7 +107,7 @@ async fn one(
     Ok(())
 }
 
-/// Exports all that the workspace has, a file for each kind of record.
+/// Exports all records of the workspace, a file for each kind.
 async fn everything(
     store: &Store,
     who: Caller,
@@ -116,7 +117,7 @@ async fn everything(
     let folder = match output {
         Some(path) if path == Path::new(STANDARD_OUTPUT) => {
             return Err(
-                "all that a workspace has is several files: name a folder by \
+                "all records of a workspace are several files: name a folder by \
                         --output, or one kind of record by --type"
                     .into(),
             );

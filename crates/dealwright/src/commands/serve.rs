@@ -42,8 +42,8 @@ pub(crate) struct ServeOptions {
     demo: bool,
     #[command(flatten)]
     calls: CallOptions,
-    /// How many requests are worked on at once; further ones are refused with
-    /// 503, to be sent again
+    /// How many requests are worked on at once, an eighth of them exports; further
+    /// ones are refused with 503, to be sent again
     #[arg(long, value_name = "NUMBER", default_value_t = 512)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     max_requests: u32,

@@ -256,12 +256,15 @@ fn days(day: Date) -> i64 {
     day.duration_since(DAY_ZERO).as_hours() / 24
 }
 
-/// How much of its day has passed, as decimals: `.375`.
+/// How much of its day has passed, as decimals: `.375`. They are rounded to the
+/// nearest, and so many that what is counted back of them is the same second.
 fn part_of_day(clock: DateTime) -> String {
-    const MILLISECONDS: i64 = 24 * 60 * 60 * 1000;
-    let passed = clock.duration_since(clock.date().into()).as_millis();
-    let billionths = passed * 1_000_000_000 / i128::from(MILLISECONDS);
-    match format!(".{billionths:09}").trim_end_matches('0') {
+    const NANOSECONDS: i128 = 24 * 60 * 60 * 1_000_000_000;
+    const WHOLE: i128 = 1_000_000_000_000;
+    let passed = clock.duration_since(clock.date().into()).as_nanos();
+    // Not up to the next day.
+    let part = ((passed * WHOLE + NANOSECONDS / 2) / NANOSECONDS).min(WHOLE - 1);
+    match format!(".{part:012}").trim_end_matches('0') {
         "." => String::new(),
         part => part.to_owned(),
     }

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use calamine::{Data, DataType as _, Range, Reader as _, Xlsx};
+use jiff::SignedDuration;
 
 use super::*;
 
@@ -87,6 +88,29 @@ fn days_that_excel_counts_wrong_are_texts() {
     assert_eq!(day(1), Data::String("1900-02-28".to_owned()));
     assert_eq!(counted(2), Some(61.0));
     assert_eq!(counted(3), Some(2_958_465.0));
+}
+
+#[test]
+fn every_second_of_a_day_is_the_same_when_it_is_counted_back() {
+    let day = date(2026, 3, 1);
+    for second in 0..86_400 {
+        let clock =
+            day.to_datetime(jiff::civil::Time::midnight()) + SignedDuration::from_secs(second);
+        let serial: f64 = format!("{}{}", days(day), part_of_day(clock))
+            .parse()
+            .unwrap();
+        // As precise as a double is at such a day.
+        let seconds = (serial.fract() * 86_400.0 * 1e5).round() / 1e5;
+        assert_eq!(seconds.floor(), second as f64, "{clock}: {serial}");
+    }
+}
+
+#[test]
+fn the_last_instant_of_a_day_is_of_that_day() {
+    let last = date(2026, 3, 1).at(23, 59, 59, 999_999_999);
+    assert_eq!(part_of_day(last), ".999999999999");
+    assert_eq!(part_of_day(date(2026, 3, 1).at(0, 0, 0, 0)), "");
+    assert_eq!(part_of_day(date(2026, 3, 1).at(9, 0, 0, 0)), ".375");
 }
 
 #[test]
