@@ -448,6 +448,33 @@ on_both_engines! {
         assert_eq!(numbers(of(&report, "opportunity_products")), [5, 0, 0, 1, 4]);
     }
 
+    async fn a_refusal_lists_ten_products_of_those_that_are_there_or_planned(home: Home) {
+        home.write(|tx, who| {
+            for name in ["p09", "P05", "z"] {
+                let Json::Object(product) = json!({ "name": name, "price": 7 }) else {
+                    unreachable!("it is an object");
+                };
+                products::create(tx, who, Input::from_object(product)?.0)?;
+            }
+            Ok(())
+        })
+        .await;
+        let mut list = "product,price,series,cost\n".to_owned();
+        for number in (1..=20).rev() {
+            list.push_str(&format!("p{number:02},1,,\n"));
+        }
+        home.file("products.csv", list.as_bytes());
+        let mapping = MAPPING.replace(", listed_in = { file = \"products\", column = \"product\" }", "");
+        let dry = home.run(&mapping, true).await;
+        let real = home.run(&mapping, false).await;
+        for report in [&dry, &real] {
+            let lines = of(report, "opportunity_products");
+            let why = &lines.refusals[0].reason;
+            let listed = "(p01, p02, p03, p04, P05, p06, p07, p08, p09, p10, …), not \"GTX Pro\"";
+            assert!(why.ends_with(listed), "{why}");
+        }
+    }
+
     async fn a_product_that_is_there_is_sold_at_the_price_it_has(home: Home) {
         home.write(|tx, who| {
             let Json::Object(product) = json!({ "name": "gtx PRO", "price": 7 }) else {
