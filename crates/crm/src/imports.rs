@@ -55,7 +55,7 @@ pub fn begin(tx: &mut Tx<'_>, who: &Caller, kind: Option<Kind>) -> Result<()> {
 }
 
 /// The tables that an import fills.
-const FILLED: [&str; 15] = [
+const FILLED: [&str; 16] = [
     "members",
     "companies",
     "company_search",
@@ -70,6 +70,7 @@ const FILLED: [&str; 15] = [
     "opportunity_users",
     "cards",
     "opportunity_products",
+    "opportunity_product_costs",
     "imported",
 ];
 
