@@ -5,17 +5,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crm::input::Input;
 use crm::opportunities::{ListOpportunities, Opportunity};
 use crm::paging::PageRequest;
-use crm::record::New;
+use crm::record::{self, New};
 use crm::text::Name;
 use crm::time::Timestamp;
 use crm::workspaces::{self, NewWorkspace};
 use crm::{Caller, Ids, MIGRATIONS, companies, contacts, pipelines, products, users};
 use serde_json::{Value as Json, json};
 use store::{Options, Store, Target};
+use uuid::Uuid;
 
 use super::mapping::Mapping;
 use super::plan::Plan;
@@ -163,11 +165,9 @@ impl Home {
     async fn on_postgres() -> Option<Self> {
         let database = postgres::Database::create().await?;
         let target = Target::Postgres(database.url.clone());
-        let home = Self::new(target, tempfile::tempdir().unwrap()).await;
-        Some(Self {
-            database: Some(database),
-            ..home
-        })
+        let mut home = Self::new(target, tempfile::tempdir().unwrap()).await;
+        home.database = Some(database);
+        Some(home)
     }
 
     fn data(&self) -> PathBuf {
@@ -794,6 +794,52 @@ async fn postgres_has_statistics_of_every_table_that_an_import_fills() {
     for (table, _) in filled {
         assert!(!unknown.contains(&table.to_owned()), "{table}");
     }
+}
+
+/// Whoever deletes a contact locks its opportunities in the order of their ids.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opportunities_are_locked_in_one_order_whatever_that_of_the_file_is() {
+    let Some(home) = Home::on_postgres().await else {
+        return;
+    };
+    let mapping = MAPPING.replace(
+        "file = \"deals\"\ninto = \"opportunity_products\"",
+        "file = \"lines\"\ninto = \"opportunity_products\"",
+    );
+    let header = "id,product,value\n".to_owned();
+    home.file("lines.csv", header.as_bytes());
+    assert!(home.run(&mapping, false).await.is_clean());
+    let mut deals = [
+        ("D1", home.deal("D1").await.id),
+        ("D2", home.deal("D2").await.id),
+    ];
+    deals.sort_unstable_by_key(|(_, id)| *id);
+    let [(first, first_id), (last, last_id)] = deals;
+    let lines = format!("{header}{last},GTX Pro,\n{first},GTX Pro,\n");
+    home.file("lines.csv", lines.as_bytes());
+
+    let (held, mut is_held) = tokio::sync::mpsc::unbounded_channel();
+    let somebody = home.write(move |tx, who| {
+        record::lock::<Opportunity>(tx, who, first_id)?;
+        held.send(()).unwrap();
+        let waits = "select count(*) from pg_locks
+                     where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))";
+        while tx.query_one(waits, &[], |row| row.get::<i64>(0))? == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let free = "select id from opportunities where id = $1 for update skip locked";
+        Ok(tx.query_opt(free, &store::params![last_id], |row| row.get::<Uuid>(0))?)
+    });
+    let import = async {
+        is_held.recv().await.unwrap();
+        home.run(&mapping, false).await
+    };
+    let (free, report) = tokio::join!(somebody, import);
+    assert_eq!(free, Some(last_id));
+    assert_eq!(
+        numbers(of(&report, "opportunity_products")),
+        [2, 2, 0, 0, 0]
+    );
 }
 
 fn refused(change: impl Fn(&Path)) -> String {
