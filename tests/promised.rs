@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use crate::fixtures::{Business, create, endpoints};
-use crate::harness::{Answer, Client};
+use crate::harness::{Answer, Client, assert_error};
 
 /// An endpoint as it is promised.
 struct Promised {
@@ -103,9 +103,10 @@ const PROMISED: &[Promised] = &[
     Promised { method: "GET", path: "/opportunities/:id/tasks", scopes: &["opportunities:read", "tasks:read"],
         tool: "get_opportunity_tasks", body: none, answer: List(&["title", "status"]) },
     Promised { method: "GET", path: "/opportunities/:id/work-orders", scopes: READ, tool: "get_opportunity_work_orders",
-        body: none, answer: List(&[]) },
+        body: none, answer: List(&["deal_name", "product_name", "deal_product_id", "status"]) },
     Promised { method: "GET", path: "/opportunities/:id/invoices", scopes: &["opportunities:read", "invoices:read"],
-        tool: "list_opportunity_invoices", body: none, answer: List(&[]) },
+        tool: "list_opportunity_invoices", body: none,
+        answer: List(&["trustpager_deal_id", "invoice_number", "total", "amount_due"]) },
 
     Promised { method: "POST", path: "/opportunities/bulk-create", scopes: WRITE, tool: "bulk_create_opportunities",
         body: |_| json!({"records": [{"name": "Fence"}, {}], "skip_automations": true}),
@@ -162,6 +163,8 @@ impl Scene {
         );
         let activity = json!({"activity_type": "note", "subject": "Oiled", "deal_id": opportunity});
         create(client, "/activities", activity);
+        create(client, "/work-orders", json!({"deal_product_id": line}));
+        create(client, "/invoices", json!({"opportunity_id": opportunity}));
         let link = |what: &str, [linked, other]: &[String; 2]| {
             client
                 .post(&format!("{path}/{what}/{linked}"), json!({}))
@@ -202,10 +205,34 @@ impl Scene {
             .replace(":contactId", &of(&self.contacts))
             .replace(":userId", &of(&self.users))
     }
+
+    /// Calls the endpoint by that name of opportunities.
+    fn call(&self, client: &Client, promised: &Promised, name: &str) -> Answer {
+        let path = self.fill(promised).replacen("/opportunities", name, 1);
+        let body = match (promised.body)(self) {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let headers = [("content-type", "application/json")];
+        let headers = if body.is_empty() { &[] } else { &headers[..] };
+        client.raw(promised.method, &path, headers, body.as_bytes())
+    }
 }
 
-/// Fails unless the answer is what was promised.
-fn assert_promised(answer: &Answer, shape: &Shape) {
+/// Two contacts and two users.
+fn people(client: &Client) -> [[String; 2]; 2] {
+    let names = ["Ada", "Bob"];
+    let contacts = names.map(|name| create(client, "/contacts", json!({"first_name": name})));
+    let users = names.map(|name| {
+        let user = json!({"full_name": name, "email": format!("{name}@example.com")});
+        create(client, "/company/users/invite", user)
+    });
+    [contacts, users]
+}
+
+/// Fails unless the answer is what was promised, without the fields that are
+/// `hidden` from the caller.
+fn assert_promised(answer: &Answer, shape: &Shape, hidden: &[&str]) {
     let (status, fields) = match shape {
         Nothing => {
             assert_eq!(
@@ -236,11 +263,7 @@ fn assert_promised(answer: &Answer, shape: &Shape) {
                 assert!(pagination.contains_key(part), "no {part}: {body}");
             }
             let records = body["data"].as_array().expect("records");
-            assert!(
-                fields.is_empty() || !records.is_empty(),
-                "{}: {body}",
-                answer.request
-            );
+            assert!(!records.is_empty(), "{}: {body}", answer.request);
             records.first()
         }
         _ => {
@@ -250,7 +273,13 @@ fn assert_promised(answer: &Answer, shape: &Shape) {
     };
     for field in *fields {
         let found = record.and_then(|record| record.get(field));
-        assert!(found.is_some(), "{}: no {field} in {body}", answer.request);
+        let shown = !hidden.contains(field);
+        assert_eq!(
+            found.is_some(),
+            shown,
+            "{}: {field} in {body}",
+            answer.request
+        );
     }
 }
 
@@ -272,27 +301,90 @@ on_both_engines! {
     fn every_promised_endpoint_answers_as_promised_by_each_of_its_names(server: &Server) {
         let client = server.client();
         let business = Business::found(&client);
-        let contacts = ["Ada", "Bob"].map(|name| create(&client, "/contacts", json!({"first_name": name})));
-        let users = ["Ada", "Bob"].map(|name| {
-            let user = json!({"full_name": name, "email": format!("{name}@example.com")});
-            create(&client, "/company/users/invite", user)
-        });
+        let [contacts, users] = people(&client);
         for prefix in ["/v1", "/functions/v1/api/v1"] {
             let caller = client.under(prefix);
             for name in ["/opportunities", "/deals"] {
                 for promised in PROMISED {
                     let scene = Scene::set(&client, &business, &contacts, &users);
-                    let path = scene.fill(promised).replacen("/opportunities", name, 1);
-                    let body = match (promised.body)(&scene) {
-                        Value::Null => String::new(),
-                        body => body.to_string(),
-                    };
-                    let headers = [("content-type", "application/json")];
-                    let headers = if body.is_empty() { &[] } else { &headers[..] };
-                    let answer = caller.raw(promised.method, &path, headers, body.as_bytes());
-                    assert_promised(&answer, &promised.answer);
+                    assert_promised(&scene.call(&caller, promised, name), &promised.answer, &[]);
                 }
             }
+        }
+    }
+
+    fn every_promised_endpoint_is_open_to_a_key_with_its_scopes_alone(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let [contacts, users] = people(&client);
+        for promised in PROMISED {
+            let scene = Scene::set(&client, &business, &contacts, &users);
+            let mut scopes = promised.scopes.to_vec();
+            if (promised.body)(&scene).get("payment_status").is_some() {
+                scopes.push("invoices:write");
+            }
+            let answer = scene.call(&server.client_with(&scopes), promised, "/opportunities");
+            assert_promised(&answer, &promised.answer, &["payment_status"]);
+        }
+    }
+
+    fn what_was_paid_is_shown_and_set_with_the_scopes_of_invoices_alone(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let [contacts, users] = people(&client);
+        let scene = Scene::set(&client, &business, &contacts, &users);
+        let whole = format!("/opportunities/{}?expand=products", scene.opportunity);
+        let lines = format!("/opportunities/{}/products", scene.opportunity);
+        let line = format!("{lines}/{}", scene.line);
+        let clerk = server.client_with(&["opportunities:read", "opportunities:write"]);
+        let before = client.get(&whole).expect(200).data();
+        let paid = json!({"product_id": scene.product, "quantity": 3, "payment_status": "paid"});
+        for refused in [clerk.post(&lines, paid.clone()), clerk.patch(&line, paid.clone())] {
+            assert_error(&refused, 403, "INSUFFICIENT_SCOPE", &["invoices:write"]);
+        }
+        assert_eq!(client.get(&whole).expect(200).data(), before);
+
+        let payer = server.client_with(&["opportunities:write", "invoices:write"]);
+        let told = payer.patch(&line, paid).expect(200).data();
+        assert_eq!((&told["quantity"], told.get("payment_status")), (&json!(3), None));
+        let teller = server.client_with(&["opportunities:read", "invoices:read"]);
+        for (caller, shown) in [(&clerk, None), (&teller, Some(json!("paid")))] {
+            let listed = caller.get("/opportunities?expand=products&limit=1").expect(200).data();
+            for lines in [
+                &caller.get(&lines).expect(200).data(),
+                &caller.get(&whole).expect(200).data()["products"],
+                &listed[0]["products"],
+            ] {
+                assert_eq!(lines[0]["id"], scene.line);
+                assert_eq!(lines[0].get("payment_status"), shown.as_ref());
+            }
+        }
+    }
+
+    fn who_referred_an_opportunity_is_shown_when_it_is_asked_for(server: &Server) {
+        let client = server.client();
+        let business = Business::found(&client);
+        let [contacts, users] = people(&client);
+        let scene = Scene::set(&client, &business, &contacts, &users);
+        let referral = json!({
+            "referrer_contact_id": contacts[0], "referred_deal_id": scene.opportunity, "category": "Builder",
+        });
+        create(&client, "/referrals", referral);
+        let reader = server.client_with(READ);
+        let one = format!("/opportunities/{}", scene.opportunity);
+        for path in [&one, "/opportunities"] {
+            let read = |query: &str| {
+                let data = reader.get(&format!("{path}{query}")).expect(200).data();
+                data.get(0).cloned().unwrap_or(data)
+            };
+            let (plain, expanded) = (read(""), read("?expand=referrer"));
+            for record in [&plain, &expanded] {
+                assert_eq!(record["primary_referrer_contact_id"], contacts[0]);
+                assert_eq!(record["primary_referrer_category"], "Builder");
+            }
+            assert_eq!(plain.get("referrer"), None);
+            let referrer = &expanded["referrer"];
+            assert_eq!((&referrer["id"], &referrer["first_name"]), (&json!(contacts[0]), &json!("Ada")));
         }
     }
 }

@@ -165,7 +165,14 @@ on_both_engines! {
         assert!(["contacts", "users", "products"].iter().all(|name| below.iter().any(|one| one == name)), "{below:?}");
         assert_eq!(told["field_hints"]["name"]["required"], true);
 
-        for (resource, tool) in [("users", "get_user"), ("stages", "create_pipeline_stage")] {
+        let resources = done(&client, "get_ai_instructions", json!({}))["data"]["resources"].clone();
+        for (resource, tool) in [
+            ("users", "get_user"),
+            ("stages", "create_pipeline_stage"),
+            ("crm-logs", "list_crm_logs"),
+            ("crm-settings", "update_crm_settings"),
+        ] {
+            assert!(list(&resources).iter().any(|one| one == resource), "{resources}");
             let told = done(&client, "describe_resource", json!({"resource": resource}))["data"].clone();
             assert_eq!(told["resource"], resource);
             assert!(list(&told["primary"]).iter().any(|step| step["tool"] == tool), "{told}");

@@ -139,12 +139,12 @@ struct Hint {
 /// All kinds of records: those that have a path of their own, in the order of the
 /// declarations, and then those that hang on others.
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let operations = operations::all();
-    let (mut kinds, mut parts) = (Vec::new(), Vec::new());
+    let mut operations = operations::all();
     // What costs nothing tells of the others, and what is no tool is no use here.
-    let told = |operation: &&Operation| operation.cost > 0 && operation.is_tool();
-    for operation in operations.iter().filter(told) {
-        let address = &operation.path[..=operation.resource().len()];
+    operations.retain(|operation| operation.cost > 0 && operation.is_tool());
+    let (mut kinds, mut parts) = (Vec::new(), Vec::new());
+    for operation in &operations {
+        let address = address(operation.path, &operations);
         Kind::at(address, &mut kinds).add(operation, &operations);
         if let Some(part) = part(operation.path, address, &operations) {
             Kind::at(part, &mut parts).add(operation, &operations);
@@ -271,6 +271,24 @@ impl Step {
     }
 }
 
+/// The first address on the way of a path at which anything is done: that of the
+/// contacts for `/contacts/:id/employers`, and `/data/crm-logs` for itself, as
+/// nothing is done at `/data`.
+fn address(path: &'static str, all: &[Operation]) -> &'static str {
+    let ends = path.match_indices('/').map(|(end, _)| end).skip(1);
+    let mut addresses = ends.chain([path.len()]).map(|end| &path[..end]);
+    let is_used = |address: &&str| all.iter().any(|operation| at(operation.path) == *address);
+    addresses.find(is_used).unwrap_or(path)
+}
+
+/// The address of what a path leads to, be it all such records or one of them.
+fn at(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((address, id)) if id.starts_with(':') => address,
+        _ => path,
+    }
+}
+
 /// A path up to the first name behind that address; none for the address itself
 /// and what is directly at it.
 fn below<'p>(path: &'p str, address: &str) -> Option<&'p str> {
@@ -351,6 +369,21 @@ mod tests {
             ["get_workspace", "update_workspace"]
         );
         assert!(company.workflows.is_empty());
+        let logs = kind("crm-logs");
+        assert_eq!(tools(&logs.primary), ["list_crm_logs", "get_crm_log"]);
+        assert!(logs.workflows.is_empty());
+    }
+
+    #[test]
+    fn every_kind_has_something_that_is_done_with_its_records_themselves() {
+        for kind in KINDS.iter() {
+            assert!(!kind.primary.is_empty(), "{}", kind.address);
+        }
+        let names = resources();
+        assert!(
+            !names.contains(&"data") && names.contains(&"crm-settings"),
+            "{names:?}"
+        );
     }
 
     #[test]

@@ -54,8 +54,22 @@ pub fn begin(tx: &mut Tx<'_>, who: &Caller, kind: Option<Kind>) -> Result<()> {
     }
 }
 
+/// Locks those of the opportunities that are there: products come into them in the
+/// order of a file, but whoever locks several does it in the order of their ids.
+pub fn lock_opportunities(tx: &mut Tx<'_>, who: &Caller, ids: Vec<Uuid>) -> Result<()> {
+    tx.execute(
+        &format!(
+            "select id from opportunities where workspace_id = $1 and id {} order by id{}",
+            tx.engine().any(2),
+            tx.engine().for_update()
+        ),
+        &store::params![who.workspace_id, ids],
+    )?;
+    Ok(())
+}
+
 /// The tables that an import fills.
-const FILLED: [&str; 15] = [
+const FILLED: [&str; 16] = [
     "members",
     "companies",
     "company_search",
@@ -70,6 +84,7 @@ const FILLED: [&str; 15] = [
     "opportunity_users",
     "cards",
     "opportunity_products",
+    "opportunity_product_costs",
     "imported",
 ];
 

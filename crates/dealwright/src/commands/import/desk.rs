@@ -62,6 +62,12 @@ impl Planned {
         self.matched.extend(matched);
     }
 
+    /// The names, in the order of how they are in lower case.
+    fn names(&self, kind: &dyn Kind) -> impl Iterator<Item = &String> {
+        let names = self.names.get(&kind.entry());
+        names.into_iter().flat_map(BTreeMap::values)
+    }
+
     fn has_name(&self, kind: &dyn Kind, name: &str) -> bool {
         self.names
             .get(&kind.entry())
@@ -199,11 +205,10 @@ impl Desk<'_, '_> {
         let Some(mut names) = kind.some_names(self.tx, self.who, LISTED + 1)? else {
             return Ok(String::new());
         };
-        let planned = self.planned.names.get(&kind.entry());
-        names.extend(planned.into_iter().flat_map(BTreeMap::values).cloned());
+        let listed = LISTED as usize;
+        names.extend(self.planned.names(kind).take(listed + 1).cloned());
         names.sort_by_key(|name| name.to_lowercase());
         names.dedup_by_key(|name| name.to_lowercase());
-        let listed = LISTED as usize;
         if names.len() > listed {
             names.splice(listed.., ["…".to_owned()]);
         }

@@ -204,17 +204,11 @@ impl Import {
         imports::begin(tx, who, Some(kind.entry()))?;
         let planned = self.planned.read().unwrap_or_else(PoisonError::into_inner);
         let mut links = Links::new();
+        kind.lock(&mut self.desk(tx, who, &planned, &mut links), rows)?;
         rows.iter()
             .map(|row| {
                 let outcome = tx.savepoint(|tx| {
-                    let mut desk = Desk {
-                        tx,
-                        who,
-                        source: &self.source,
-                        pipelines: &self.pipelines,
-                        planned: &planned,
-                        links: &mut links,
-                    };
+                    let mut desk = self.desk(tx, who, &planned, &mut links);
                     desk.bring_in(kind, &row.key, &row.draft)
                 });
                 match outcome {
@@ -225,6 +219,23 @@ impl Import {
                 }
             })
             .collect()
+    }
+
+    fn desk<'a, 't>(
+        &'a self,
+        tx: &'a mut Tx<'t>,
+        who: &'a Caller,
+        planned: &'a Planned,
+        links: &'a mut Links,
+    ) -> Desk<'a, 't> {
+        Desk {
+            tx,
+            who,
+            source: &self.source,
+            pipelines: &self.pipelines,
+            planned,
+            links,
+        }
     }
 
     fn plan(&self, kind: &dyn Kind, row: &DraftedRow, outcome: &Outcome) {

@@ -5,17 +5,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crm::input::Input;
 use crm::opportunities::{ListOpportunities, Opportunity};
 use crm::paging::PageRequest;
-use crm::record::New;
+use crm::record::{self, New};
 use crm::text::Name;
 use crm::time::Timestamp;
 use crm::workspaces::{self, NewWorkspace};
 use crm::{Caller, Ids, MIGRATIONS, companies, contacts, pipelines, products, users};
 use serde_json::{Value as Json, json};
 use store::{Options, Store, Target};
+use uuid::Uuid;
 
 use super::mapping::Mapping;
 use super::plan::Plan;
@@ -159,6 +161,15 @@ impl Home {
         home
     }
 
+    /// On PostgreSQL, where there is one.
+    async fn on_postgres() -> Option<Self> {
+        let database = postgres::Database::create().await?;
+        let target = Target::Postgres(database.url.clone());
+        let mut home = Self::new(target, tempfile::tempdir().unwrap()).await;
+        home.database = Some(database);
+        Some(home)
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -203,7 +214,7 @@ impl Home {
 
     /// How many rows each table of the database has that an import writes to.
     async fn counts(&self) -> Vec<(&'static str, i64)> {
-        const TABLES: [&str; 17] = [
+        const TABLES: [&str; 18] = [
             "members",
             "pipelines",
             "stages",
@@ -219,6 +230,7 @@ impl Home {
             "opportunity_users",
             "cards",
             "opportunity_products",
+            "opportunity_product_costs",
             "imported",
             "events",
         ];
@@ -294,13 +306,9 @@ macro_rules! on_both_engines {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                let Some(database) = postgres::Database::create().await else {
-                    return;
-                };
-                let target = Target::Postgres(database.url.clone());
-                let mut home = Home::new(target, tempfile::tempdir().unwrap()).await;
-                home.database = Some(database);
-                tried(&home).await;
+                if let Some(home) = Home::on_postgres().await {
+                    tried(&home).await;
+                }
             }
         }
     )* };
@@ -446,6 +454,33 @@ on_both_engines! {
         }
         // Row 2 is known by its key.
         assert_eq!(numbers(of(&report, "opportunity_products")), [5, 0, 0, 1, 4]);
+    }
+
+    async fn a_refusal_lists_ten_products_of_those_that_are_there_or_planned(home: Home) {
+        home.write(|tx, who| {
+            for name in ["p09", "P05", "z"] {
+                let Json::Object(product) = json!({ "name": name, "price": 7 }) else {
+                    unreachable!("it is an object");
+                };
+                products::create(tx, who, Input::from_object(product)?.0)?;
+            }
+            Ok(())
+        })
+        .await;
+        let mut list = "product,price,series,cost\n".to_owned();
+        for number in (1..=20).rev() {
+            list.push_str(&format!("p{number:02},1,,\n"));
+        }
+        home.file("products.csv", list.as_bytes());
+        let mapping = MAPPING.replace(", listed_in = { file = \"products\", column = \"product\" }", "");
+        let dry = home.run(&mapping, true).await;
+        let real = home.run(&mapping, false).await;
+        for report in [&dry, &real] {
+            let lines = of(report, "opportunity_products");
+            let why = &lines.refusals[0].reason;
+            let listed = "(p01, p02, p03, p04, P05, p06, p07, p08, p09, p10, …), not \"GTX Pro\"";
+            assert!(why.ends_with(listed), "{why}");
+        }
     }
 
     async fn a_product_that_is_there_is_sold_at_the_price_it_has(home: Home) {
@@ -735,6 +770,78 @@ on_both_engines! {
 }
 
 /// The error that a changed file makes before anything happens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_has_statistics_of_every_table_that_an_import_fills() {
+    let Some(home) = Home::on_postgres().await else {
+        return;
+    };
+    let costs = "unit_price = \"{value}\"\nunit_cost = \"{value}\"";
+    let mapping = MAPPING.replace("unit_price = \"{value}\"", costs);
+    assert!(home.run(&mapping, false).await.is_clean());
+    let unknown: Vec<String> = home
+        .read(|db, _| {
+            let sql = "select relname::text from pg_class where relkind = 'r' and reltuples < 0";
+            Ok(db.query(sql, &[], |row| row.get(0))?)
+        })
+        .await;
+    let mut filled = home.counts().await;
+    // However long the files are, there are few of these.
+    filled.retain(|(table, rows)| *rows > 0 && !["pipelines", "stages"].contains(table));
+    assert!(
+        filled.contains(&("opportunity_product_costs", 1)),
+        "{filled:?}"
+    );
+    for (table, _) in filled {
+        assert!(!unknown.contains(&table.to_owned()), "{table}");
+    }
+}
+
+/// Whoever deletes a contact locks its opportunities in the order of their ids.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opportunities_are_locked_in_one_order_whatever_that_of_the_file_is() {
+    let Some(home) = Home::on_postgres().await else {
+        return;
+    };
+    let mapping = MAPPING.replace(
+        "file = \"deals\"\ninto = \"opportunity_products\"",
+        "file = \"lines\"\ninto = \"opportunity_products\"",
+    );
+    let header = "id,product,value\n".to_owned();
+    home.file("lines.csv", header.as_bytes());
+    assert!(home.run(&mapping, false).await.is_clean());
+    let mut deals = [
+        ("D1", home.deal("D1").await.id),
+        ("D2", home.deal("D2").await.id),
+    ];
+    deals.sort_unstable_by_key(|(_, id)| *id);
+    let [(first, first_id), (last, last_id)] = deals;
+    let lines = format!("{header}{last},GTX Pro,\n{first},GTX Pro,\n");
+    home.file("lines.csv", lines.as_bytes());
+
+    let (held, mut is_held) = tokio::sync::mpsc::unbounded_channel();
+    let somebody = home.write(move |tx, who| {
+        record::lock::<Opportunity>(tx, who, first_id)?;
+        held.send(()).unwrap();
+        let waits = "select count(*) from pg_locks
+                     where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))";
+        while tx.query_one(waits, &[], |row| row.get::<i64>(0))? == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let free = "select id from opportunities where id = $1 for update skip locked";
+        Ok(tx.query_opt(free, &store::params![last_id], |row| row.get::<Uuid>(0))?)
+    });
+    let import = async {
+        is_held.recv().await.unwrap();
+        home.run(&mapping, false).await
+    };
+    let (free, report) = tokio::join!(somebody, import);
+    assert_eq!(free, Some(last_id));
+    assert_eq!(
+        numbers(of(&report, "opportunity_products")),
+        [2, 2, 0, 0, 0]
+    );
+}
+
 fn refused(change: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in FILES {

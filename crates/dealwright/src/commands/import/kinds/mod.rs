@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::cell::{parse_boolean, parse_number, quoted};
 use super::desk::Desk;
+use super::drafts::DraftedRow;
 
 pub(super) use companies::Companies;
 pub(super) use contacts::Contacts;
@@ -68,6 +69,12 @@ pub(super) trait Kind: std::fmt::Debug + Sync {
     /// there are few enough to tell them to a row that names none.
     fn some_names(&self, _: &Db<'_>, _: &crm::Caller, _: u32) -> crm::Result<Option<Vec<String>>> {
         Ok(None)
+    }
+
+    /// Locks what the rows of a batch change beside the records that they become,
+    /// before any of them does.
+    fn lock(&self, _: &mut Desk<'_, '_>, _: &[DraftedRow]) -> crm::Result<()> {
+        Ok(())
     }
 
     /// Makes the record.

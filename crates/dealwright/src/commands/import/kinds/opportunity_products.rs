@@ -9,7 +9,7 @@ use crm::record::New;
 use store::Db;
 use uuid::Uuid;
 
-use super::{Desk, Draft, Field, Kind, Opportunities, Products, fields_of};
+use super::{Desk, Draft, DraftedRow, Field, Kind, Opportunities, Products, fields_of};
 
 /// The field that becomes a cost of the line: of each of its units.
 const COST: &str = "unit_cost";
@@ -49,6 +49,19 @@ impl Kind for OpportunityProducts {
 
     fn find(&self, _: &Db<'_>, _: &crm::Caller, _: &str) -> crm::Result<Vec<Uuid>> {
         Ok(Vec::new())
+    }
+
+    fn lock(&self, desk: &mut Desk<'_, '_>, rows: &[DraftedRow]) -> crm::Result<()> {
+        let mut ids = Vec::new();
+        for row in rows {
+            match desk.link(&Opportunities, "opportunity", row.draft.own("opportunity")) {
+                Ok(id) => ids.extend(id),
+                Err(crm::Error::Store(error)) => return Err(error.into()),
+                // The row is refused when its turn comes.
+                Err(_) => {}
+            }
+        }
+        imports::lock_opportunities(desk.tx, desk.who, ids)
     }
 
     fn create(&self, desk: &mut Desk<'_, '_>, draft: &Draft) -> crm::Result<Uuid> {
