@@ -1,9 +1,8 @@
 //! Whole lists as files: over HTTP, and from the command line.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read as _};
+use std::io::Cursor;
 use std::path::Path;
-use std::time::Duration;
 
 use calamine::{Data, DataType as _, Reader as _, Xlsx};
 use serde_json::{Value, json};
@@ -98,19 +97,14 @@ fn tamper(server: &Server, sql: &'static str) {
     assert_eq!(written.expect("a write"), 1);
 }
 
-/// A request for all contacts.
-fn request_for_contacts(server: &Server) -> String {
-    format!(
+/// Says a request for all contacts on a line of its own.
+fn ask_for_contacts(server: &Server) -> Line {
+    let mut line = Line::to(server);
+    line.say(&format!(
         "GET /v1/crm/export?type=contacts HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          authorization: Bearer {}\r\n\r\n",
         server.key()
-    )
-}
-
-/// Says it on a line of its own.
-fn ask_for_contacts(server: &Server) -> Line {
-    let mut line = Line::to(server);
-    line.say(&request_for_contacts(server));
+    ));
     line
 }
 
@@ -430,26 +424,6 @@ on_both_engines! {
         drop(one);
         client.await_at_work(1);
         export(&client, "type=companies");
-    }
-
-    fn an_export_that_is_taken_at_a_trickle_does_not_hold_up_the_end(server: &Server) {
-        let server = server.another(&["--client-timeout", "1"]);
-        many_contacts(&server.client(), 100, &"n".repeat(100_000));
-        // So little room that whatever is taken makes the server send more.
-        let mut slow = Line::with_room(&server, 4096);
-        slow.say(&request_for_contacts(&server));
-        assert!(slow.hear_some().expect("a beginning").starts_with("HTTP/1.1 200 "));
-        std::thread::scope(|scope| {
-            let ending = scope.spawn(|| server.terminate());
-            eventually("the server has ended", || {
-                std::thread::sleep(Duration::from_millis(100));
-                let mut heard = [0; 1024];
-                // Never quiet for as long as the timeout.
-                let _ = slow.stream().read(&mut heard);
-                ending.is_finished().then_some(())
-            });
-            assert!(ending.join().expect("an end").success());
-        });
     }
 
     fn the_command_exports_the_same_and_never_over_a_file(server: &Server) {

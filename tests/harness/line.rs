@@ -1,10 +1,8 @@
 //! A connection of a client that need not be one.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
-
-use socket2::{Domain, Socket, Type};
 
 use super::Server;
 
@@ -13,20 +11,7 @@ pub(crate) struct Line(TcpStream);
 
 impl Line {
     pub(crate) fn to(server: &Server) -> Line {
-        Line::on(TcpStream::connect(server.address()).expect("a connection"))
-    }
-
-    /// The same, with room for about so many bytes that have come and are not heard.
-    pub(crate) fn with_room(server: &Server, bytes: usize) -> Line {
-        let address: SocketAddr = server.address().parse().expect("an address");
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
-        let socket = socket.expect("a socket");
-        socket.set_recv_buffer_size(bytes).expect("a size");
-        socket.connect(&address.into()).expect("a connection");
-        Line::on(socket.into())
-    }
-
-    fn on(stream: TcpStream) -> Line {
+        let stream = TcpStream::connect(server.address()).expect("a connection");
         // A server that never answers fails the test rather than hanging it.
         let patience = Some(Duration::from_secs(30));
         stream.set_read_timeout(patience).expect("a timeout");

@@ -1,6 +1,5 @@
 //! How slow clients may be: with what they send, and with what they are sent.
 
-use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use api::Service;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{Service as Answer, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -100,7 +101,7 @@ async fn carry(
     peer: SocketAddr,
     service: &Arc<Service>,
     client_timeout: Duration,
-    mut draining: watch::Receiver<bool>,
+    draining: watch::Receiver<bool>,
 ) {
     if let Err(error) = prepare(&stream, client_timeout) {
         tracing::debug!(%error, "a connection is gone already");
@@ -110,6 +111,19 @@ async fn carry(
         let request = request.map(|body| Body::new(Punctual::new(body, client_timeout)));
         Ok::<_, Infallible>(client.answer(request).await)
     });
+    converse(stream, client_timeout, answer, draining).await;
+}
+
+/// Lets `answer` answer what comes on a stream, until it ends or is told to.
+async fn converse<S, A>(
+    stream: S,
+    client_timeout: Duration,
+    answer: A,
+    mut draining: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: Answer<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // It runs between two requests as well.
@@ -148,4 +162,53 @@ fn prepare(stream: &TcpStream, client_timeout: Duration) -> std::io::Result<()> 
     #[cfg(not(target_os = "linux"))]
     let _ = client_timeout;
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::Bytes;
+    use hyper::body::{Body as HttpBody, Frame};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// A body without an end.
+    struct Endless;
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 1024])))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_at_a_trickle_does_not_hold_up_the_end() {
+        let (stream, mut client) = tokio::io::duplex(8 * 1024);
+        let (drain, draining) = watch::channel(false);
+        let answer = service_fn(|_| async { Ok(Response::new(Body::new(Endless))) });
+        let trickle = async {
+            let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            for _ in 0..1000 {
+                client.read_exact(&mut [0; 8 * 1024]).await.unwrap();
+                drain.send_replace(true);
+                // Never quiet for as long as the timeout.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = converse(stream, Duration::from_secs(30), answer, draining) => {}
+            () = trickle => panic!("it is sent still"),
+        }
+    }
 }
