@@ -37,7 +37,7 @@ const FLOATS: &[(&str, &str)] = &[
         "how long a call took",
     ),
     (
-        "crates/dealwright/src/server.rs",
+        "crates/dealwright/src/pace.rs",
         "how long a body may take to come",
     ),
     (
