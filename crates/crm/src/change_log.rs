@@ -63,7 +63,10 @@ pub struct LoggedActor {
 }
 
 fn any_value(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "number", "boolean", "array", "object", "null"] })
+    json_schema!({
+        "type": ["string", "number", "boolean", "array", "object", "null"],
+        "items": {},
+    })
 }
 
 impl Record for FieldChange {

@@ -265,11 +265,17 @@ impl Session {
         let watch = self.slow.watch();
         let done = self.flush(&queue, self.client.batch_execute("commit"));
         watch.stop("commit");
-        done.map_err(|error| match self.failed(error) {
-            Error::Unavailable(reason) => Error::Unavailable(format!(
-                "while committing, so it is unknown whether that has happened: {reason}"
-            )),
-            error => error,
+        done.map_err(|failure| {
+            let error = self.failed(failure);
+            // Behind a failed statement and a new one the commit was not sent, and the
+            // transaction would be the next one's.
+            self.rollback();
+            match error {
+                Error::Unavailable(reason) => Error::Unavailable(format!(
+                    "while committing, so it is unknown whether that has happened: {reason}"
+                )),
+                error => error,
+            }
         })
     }
 

@@ -167,6 +167,32 @@ async fn without_a_free_connection_a_call_gives_up_in_time() {
     add(&small, 2, "afterwards").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_before_the_commit_is_sent_leaves_no_transaction_open() {
+    let home = Home::with_notes(Engine::Postgres).await;
+    let options = Options {
+        connections: 1,
+        ..Options::default()
+    };
+    let small = Store::open(&home.target, options).await.unwrap();
+    let note = |tx: &mut store::Tx<'_>| {
+        let sql = "insert into note (id, body) values ($1, 'once')";
+        tx.enqueue(sql, params![id(1)])
+    };
+    small.write(note).await.unwrap();
+    let result = small
+        .write(move |tx| {
+            // Known by now, and refused; the next one has to be told to the server first.
+            note(tx)?;
+            tx.enqueue("delete from note where id = $1", params![id(2)])
+        })
+        .await;
+    let refused = matches!(result, Err(Error::UniqueViolation { .. }));
+    assert!(refused, "{result:?}");
+    add(&small, 3, "afterwards").await;
+    assert_eq!(count(&small).await, 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_another_transaction_holds_is_given_up_in_time() {
     let home = Home::with_notes(Engine::Postgres).await;
