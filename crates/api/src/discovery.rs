@@ -16,7 +16,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use store::Db;
 
-use crate::operation::{Operation, old_names};
+use crate::names::old_names;
+use crate::operation::Operation;
 use crate::operations;
 use crate::schemas::in_words;
 

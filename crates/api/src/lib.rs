@@ -13,6 +13,7 @@ mod downloads;
 mod envelope;
 mod error;
 mod metrics;
+mod names;
 mod once;
 pub mod operation;
 pub mod operations;

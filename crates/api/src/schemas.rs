@@ -6,7 +6,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::operation::words;
+use crate::names::words;
 
 /// Makes schemas that refer to no other: of what is read, or of what is
 /// answered.

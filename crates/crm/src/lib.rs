@@ -39,6 +39,7 @@ pub mod metadata;
 mod milestone;
 pub mod money;
 pub mod opportunities;
+mod order;
 pub mod paging;
 pub mod phone;
 pub mod pipelines;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::money::Percent;
+use crate::order;
 use crate::pipelines::{self, Pipeline, Removal};
 use crate::record::{self, Column, New, Record, Writable};
 use crate::text::{Name, Text};
@@ -186,7 +187,7 @@ pub fn delete(
     pipelines::clear(tx, who, vec![id], input)?;
     record::delete::<Stage>(tx, who, id)?;
     let rest = ids(tx, who, pipeline_id)?;
-    write_order(tx, who, &rest)
+    order::write::<Stage>(tx, who, "position", &rest)
 }
 
 /// Puts the stages of a pipeline into a new order.
@@ -197,20 +198,15 @@ pub fn reorder(
     input: &Reorder,
 ) -> Result<Vec<Stage>> {
     record::lock::<Pipeline>(tx, who, pipeline_id)?;
-    let mut current = ids(tx, who, pipeline_id)?;
-    let mut wanted = input.stage_ids.clone();
-    current.sort_unstable();
-    wanted.sort_unstable();
-    if current != wanted {
+    let current = ids(tx, who, pipeline_id)?;
+    let count = current.len();
+    if !order::is_permutation(current, &input.stage_ids) {
         return Err(Error::invalid(
             "stage_ids",
-            format!(
-                "must name each of the pipeline's {} stages exactly once",
-                current.len()
-            ),
+            format!("must name each of the pipeline's {count} stages exactly once"),
         ));
     }
-    write_order(tx, who, &input.stage_ids)?;
+    order::write::<Stage>(tx, who, "position", &input.stage_ids)?;
     of(tx, who, pipeline_id)
 }
 
@@ -239,22 +235,8 @@ fn ids(db: &Db<'_>, who: &Caller, pipeline_id: Uuid) -> Result<Vec<Uuid>> {
 
 /// Puts one stage at an index among the others.
 fn put_at(tx: &mut Tx<'_>, who: &Caller, pipeline_id: Uuid, id: Uuid, position: i64) -> Result<()> {
-    let mut order = ids(tx, who, pipeline_id)?;
-    order.retain(|other| *other != id);
-    let index = usize::try_from(position.max(0)).unwrap_or(usize::MAX);
-    order.insert(index.min(order.len()), id);
-    write_order(tx, who, &order)
-}
-
-fn write_order(tx: &mut Tx<'_>, who: &Caller, order: &[Uuid]) -> Result<()> {
-    for (position, id) in (0_i64..).zip(order) {
-        tx.execute(
-            "update stages set position = $3, updated_at = $4
-             where workspace_id = $1 and id = $2 and position <> $3",
-            &store::params![who.workspace_id, *id, position, who.now],
-        )?;
-    }
-    Ok(())
+    let stages = order::with_at(ids(tx, who, pipeline_id)?, id, position);
+    order::write::<Stage>(tx, who, "position", &stages)
 }
 
 /// Lets nobody else put a card into any stage of the workspace, or take one

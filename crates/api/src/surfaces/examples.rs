@@ -7,7 +7,8 @@ use crm::input::schema_of;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
 
-use crate::operation::{Operation, singular, today};
+use crate::names::{singular, today};
+use crate::operation::Operation;
 use crate::schemas::Definitions;
 
 /// An example of what an operation is asked with: the fields that it needs and

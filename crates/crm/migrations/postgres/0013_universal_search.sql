@@ -1,9 +1,8 @@
 -- A document begins by a line break, as every line in it is ended by one: then a
 -- part of a word can be looked for where words begin and end. Phone numbers are written
 -- in capitals, which no other text here has: the letters that they had were none to the
--- index. The indexes are made
--- anew at once, which is far quicker than that they learn one document after the
--- other.
+-- index. The indexes are made anew at once, which is far quicker than that they learn
+-- one document after the other.
 
 drop index opportunity_search_index;
 update opportunity_search set doc = E'\n' || translate(

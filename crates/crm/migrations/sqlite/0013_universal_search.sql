@@ -1,8 +1,8 @@
 -- A document begins by a line break, as every line in it is ended by one: then a
 -- part of a word can be looked for where words begin and end. Phone numbers are written
 -- in capitals, which no other text here has: PostgreSQL's index knows no others. The
--- indexes are made anew at once, which is far quicker than that they learn one document after the
--- other.
+-- indexes are made anew at once, which is far quicker than that they learn one document
+-- after the other.
 
 drop trigger opportunity_search_changed;
 update opportunity_search set doc = char(10) || replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::events::Automations;
 use crate::input::Patch;
 use crate::money::{Amount, Currency, Percent, Quantity, Worth};
+use crate::order;
 use crate::products::Product;
 use crate::record::{self, Column, Columns, New, Record, Writable};
 use crate::text::Name;
@@ -302,18 +303,17 @@ pub fn reorder_products(
     input: &ReorderProducts,
 ) -> Result<Vec<ProductLine>> {
     let opportunity = record::lock::<Opportunity>(tx, who, id)?;
-    let mut current = tx.query(
+    let current = tx.query(
         "select id from opportunity_products where workspace_id = $1 and opportunity_id = $2",
         &store::params![who.workspace_id, id],
         |row| row.get::<Uuid>(0),
     )?;
-    let mut wanted = input.product_ids.clone();
-    current.sort_unstable();
-    wanted.sort_unstable();
-    if wanted.is_empty() || current != wanted {
+    let wanted = &input.product_ids;
+    let count = current.len();
+    if wanted.is_empty() || !order::is_permutation(current, wanted) {
         return Err(Error::invalid(
             "product_ids",
-            match current.len() {
+            match count {
                 0 => "must name rows of products, of which the opportunity has none".to_owned(),
                 count => format!(
                     "must name each of the {count} rows of the opportunity's products exactly \
@@ -322,13 +322,7 @@ pub fn reorder_products(
             },
         ));
     }
-    for (place, line_id) in (0_i64..).zip(&input.product_ids) {
-        tx.execute(
-            "update opportunity_products set sort_order = $3, updated_at = $4
-             where workspace_id = $1 and id = $2 and sort_order <> $3",
-            &store::params![who.workspace_id, *line_id, place, who.now],
-        )?;
-    }
+    order::write::<OpportunityProduct>(tx, who, "sort_order", wanted)?;
     of_one(tx, who, &opportunity)
 }
 

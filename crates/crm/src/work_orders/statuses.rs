@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::error::{Error, Problems, Result};
+use crate::order;
 use crate::record::{self, Column, New, Record, Writable};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
@@ -174,8 +175,8 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid, input: &StatusRemoval) ->
         None => {}
     }
     record::delete::<WorkOrderStatus>(tx, who, id)?;
-    let rest: Vec<_> = list(tx, who)?.iter().map(|status| status.id).collect();
-    write_order(tx, who, &rest)
+    let rest = ids(tx, who)?;
+    order::write::<WorkOrderStatus>(tx, who, "position", &rest)
 }
 
 /// The statement that finds whether work orders have a status.
@@ -244,22 +245,12 @@ fn refuse_taken(others: &[WorkOrderStatus], label: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts one status at an index among the others.
-fn put_at(tx: &mut Tx<'_>, who: &Caller, id: Uuid, position: i64) -> Result<()> {
-    let mut order: Vec<_> = list(tx, who)?.iter().map(|status| status.id).collect();
-    order.retain(|other| *other != id);
-    let index = usize::try_from(position.max(0)).unwrap_or(usize::MAX);
-    order.insert(index.min(order.len()), id);
-    write_order(tx, who, &order)
+fn ids(db: &Db<'_>, who: &Caller) -> Result<Vec<Uuid>> {
+    Ok(list(db, who)?.iter().map(|status| status.id).collect())
 }
 
-fn write_order(tx: &mut Tx<'_>, who: &Caller, order: &[Uuid]) -> Result<()> {
-    for (position, id) in (0_i64..).zip(order) {
-        tx.execute(
-            "update work_order_statuses set position = $3, updated_at = $4
-             where workspace_id = $1 and id = $2 and position <> $3",
-            &store::params![who.workspace_id, *id, position, who.now],
-        )?;
-    }
-    Ok(())
+/// Puts one status at an index among the others.
+fn put_at(tx: &mut Tx<'_>, who: &Caller, id: Uuid, position: i64) -> Result<()> {
+    let statuses = order::with_at(ids(tx, who)?, id, position);
+    order::write::<WorkOrderStatus>(tx, who, "position", &statuses)
 }
