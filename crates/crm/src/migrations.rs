@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(11, "work_orders", "0011_work_orders.sql"),
     migration!(12, "change_log", "0012_change_log.sql"),
     migration!(13, "universal_search", "0013_universal_search.sql"),
+    migration!(14, "card_counts", "0014_card_counts.sql"),
 ];
 
 #[cfg(test)]

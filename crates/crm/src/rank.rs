@@ -15,8 +15,8 @@
 /// The digits, in ASCII order.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The longest run: enough to tell millions of cards apart, and how many rows
-/// are written to count one.
+/// The longest run: enough to tell millions of cards apart. A card is counted by
+/// the first two characters of its run, and by each longer part of it.
 const RUN: usize = 4;
 
 /// The longest rank that is left as it is.

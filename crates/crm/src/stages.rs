@@ -100,7 +100,7 @@ fn select(db: &Db<'_>, who: &Caller, column: &str, id: Uuid) -> Result<Vec<Stage
             "select {},
                     (select coalesce(sum(n.cards), 0) from card_counts n
                      where n.workspace_id = t.workspace_id and n.stage_id = t.id
-                       and n.length = 1)
+                       and n.length = 2)
              from stages t where t.workspace_id = $1 and {column} = $2
              order by t.position, t.id",
             Stage::QUALIFIED

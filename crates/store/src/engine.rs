@@ -24,6 +24,21 @@ impl Engine {
         }
     }
 
+    /// The rows of `table` whose `column` is one of the list bound at `$param`, to
+    /// stand before an alias in a `from`; what the list has twice may give its row
+    /// twice. For what is asked often: of a list for [`any`](Self::any) SQLite makes
+    /// a table each time.
+    #[must_use]
+    pub fn listed(self, table: &str, column: &str, param: usize) -> String {
+        match self {
+            Self::Sqlite => format!(
+                "(select {table}.* from rarray(${param}) list
+                  cross join {table} on {table}.{column} = list.value)"
+            ),
+            Self::Postgres => format!("(select * from {table} where {column} = any(${param}))"),
+        }
+    }
+
     /// The clause at the end of a `select` that locks its rows until the end
     /// of the transaction, still letting others refer to them. On SQLite
     /// nothing: there is one writer.

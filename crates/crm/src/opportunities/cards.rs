@@ -181,22 +181,19 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
     place(tx, who, id, target, Mode::Add)
 }
 
-/// The index of the card `c` in its stage: what is counted before each prefix of
-/// its run, and the cards of the run that are above it.
+/// The index of the card `c` in its stage: what is counted before each part of its
+/// run, and the cards of the run that are above it.
 const INDEX: &str = "(select count(*) from cards above
                  where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
                    and above.rank >= c.run and above.rank < c.rank)
                 + (select coalesce(sum(n.cards), 0) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
-                     and n.length = 1 and n.prefix < substr(c.run, 1, 1))
-                + (select coalesce(sum(n.cards), 0) from card_counts n
-                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
-                     and n.length = 2 and n.prefix >= substr(c.run, 1, 1)
-                     and n.prefix < substr(c.run, 1, 2))
-                + (select coalesce(sum(n.cards), 0) from card_counts n
+                     and n.length = 2 and n.prefix < substr(c.run, 1, 2))
+                + case when length(c.run) < 3 then 0 else
+                  (select coalesce(sum(n.cards), 0) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
                      and n.length = 3 and n.prefix >= substr(c.run, 1, 2)
-                     and n.prefix < substr(c.run, 1, 3))
+                     and n.prefix < substr(c.run, 1, 3)) end
                 + case when length(c.run) < 4 then 0 else
                   (select coalesce(sum(n.cards), 0) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
@@ -229,11 +226,11 @@ fn place_of(
 pub(super) fn of_sql(engine: Engine) -> String {
     format!(
         "select c.id, c.opportunity_id, {INDEX}, c.entered_stage_at, {PLACE}
-         from cards c
+         from {} c
          join stages s on s.workspace_id = c.workspace_id and s.id = c.stage_id
          join pipelines p on p.workspace_id = c.workspace_id and p.id = c.pipeline_id
-         where c.workspace_id = $1 and c.opportunity_id {}",
-        engine.any(2)
+         where c.workspace_id = $1",
+        engine.listed("cards", "opportunity_id", 2)
     )
 }
 
@@ -469,14 +466,13 @@ pub(super) const OTHERS: &str = "select coalesce(sum(n.cards), 0)
             - (select count(*) from cards own
                where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)
      from card_counts n
-     where n.workspace_id = $1 and n.stage_id = $2 and n.length = 1";
+     where n.workspace_id = $1 and n.stage_id = $2 and n.length = 2";
 
 /// The statement that finds the stages where opportunities stand.
 pub(super) fn stages_of_sql(engine: Engine) -> String {
     format!(
-        "select c.stage_id from cards c
-         where c.workspace_id = $1 and c.opportunity_id {}",
-        engine.any(2)
+        "select c.stage_id from {} c where c.workspace_id = $1",
+        engine.listed("cards", "opportunity_id", 2)
     )
 }
 
@@ -504,15 +500,17 @@ pub(super) fn lock_stages(
 fn lock(
     tx: &mut Tx<'_>,
     who: &Caller,
-    stages: Vec<Uuid>,
+    mut stages: Vec<Uuid>,
 ) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
+    stages.sort_unstable();
+    stages.dedup();
     let locked = tx.query(
         &format!(
             "select {PLACE}
-             from stages s
+             from {} s
              join pipelines p on p.workspace_id = s.workspace_id and p.id = s.pipeline_id
-             where s.workspace_id = $1 and s.id {} order by s.id{}",
-            tx.engine().any(2),
+             where s.workspace_id = $1 order by s.id{}",
+            tx.engine().listed("stages", "id", 2),
             tx.engine().for_update_of("s")
         ),
         &store::params![who.workspace_id, stages],
@@ -675,20 +673,27 @@ fn move_card(
         true => card.entered_stage_at,
         false => who.now,
     };
+    let mut params = store::params![
+        who.workspace_id,
+        opportunity_id,
+        card.pipeline_id,
+        target.stage.id,
+        spot.rank.as_str(),
+        spot.rank.run(),
+        entered_stage_at
+    ]
+    .to_vec();
+    // Where the pipeline is part of the key, naming it has all of the card's indexes
+    // written anew.
+    let elsewhere = card.pipeline_id != target.pipeline.id;
+    params.extend(elsewhere.then(|| target.pipeline.id.into()));
     tx.enqueue(
-        "update cards
-         set pipeline_id = $4, stage_id = $5, rank = $6, run = $7, entered_stage_at = $8
-         where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
-        store::params![
-            who.workspace_id,
-            opportunity_id,
-            card.pipeline_id,
-            target.pipeline.id,
-            target.stage.id,
-            spot.rank.as_str(),
-            spot.rank.run(),
-            entered_stage_at
-        ],
+        &format!(
+            "update cards set stage_id = $4, rank = $5, run = $6, entered_stage_at = $7{}
+             where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
+            if elsewhere { ", pipeline_id = $8" } else { "" }
+        ),
+        params,
     )?;
     Ok(target.placement(card.id, opportunity_id, spot.position, entered_stage_at))
 }
