@@ -146,6 +146,7 @@ impl Contender for Loop {
 fn open(file: &Path) -> Result<Connection, Failure> {
     let connection = Connection::open(file)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    store::add_functions(&connection)?;
     connection.execute_batch(
         "pragma journal_mode = wal;
          pragma synchronous = full;

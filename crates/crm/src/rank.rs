@@ -15,9 +15,9 @@
 /// The digits, in ASCII order.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The longest run: enough to tell millions of cards apart. A card is counted by
-/// the first two characters of its run, and by each longer part of it.
-const RUN: usize = 4;
+/// The longest run: enough to tell millions of cards apart, and how many rows
+/// are written to count one.
+const RUN: usize = 5;
 
 /// The longest rank that is left as it is.
 const LONG: usize = 40;
@@ -122,15 +122,10 @@ impl Rank {
         &self.0
     }
 
-    /// The part that the rank shares with at most 61 other whole ranks, and with
-    /// whatever stands between them: what cards are counted by.
+    /// The whole part, which the rank shares with whatever stands between it and the
+    /// next whole rank, or the beginning of a very long one: what cards are counted by.
     pub fn run(&self) -> &str {
-        let digits = self
-            .0
-            .bytes()
-            .next()
-            .map_or(0, whole_length)
-            .saturating_sub(1);
+        let digits = self.0.bytes().next().map_or(0, whole_length);
         // Ranks are ASCII.
         self.0.get(..digits.min(RUN)).unwrap_or(&self.0)
     }

@@ -98,9 +98,9 @@ fn select(db: &Db<'_>, who: &Caller, column: &str, id: Uuid) -> Result<Vec<Stage
     Ok(db.query(
         &format!(
             "select {},
-                    (select coalesce(sum(n.cards), 0) from card_counts n
-                     where n.workspace_id = t.workspace_id and n.stage_id = t.id
-                       and n.length = 2)
+                    coalesce((select counted_before(n.counts, '~') from card_counts n
+                              where n.workspace_id = t.workspace_id and n.stage_id = t.id
+                                and n.prefix = ''), 0)
              from stages t where t.workspace_id = $1 and {column} = $2
              order by t.position, t.id",
             Stage::QUALIFIED

@@ -57,6 +57,7 @@ pub use engine::{Engine, Pattern, Walk};
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};
+pub use sqlite::add_functions;
 use tracing::Instrument as _;
 pub use value::Value;
 

@@ -1,76 +1,147 @@
--- Fewer rows are counted for each card: the whole part of a rank begins with its
--- length, so that runs of one letter and those of two are told apart by their first
--- two characters, and nothing has to be counted by the first alone.
-
-update card_counts set length = 2 where length = 1 and prefix in ('Z', 'a');
-delete from card_counts where length = 1;
-
--- Each count is found by its key: a list of keys would be made a table of for every
--- card that moves.
+-- A card's index is read from one row for each digit of its rank, rather than added
+-- up from many.
 
 drop trigger card_counts_added;
 drop trigger card_counts_removed;
 drop trigger card_counts_moved;
+drop table card_counts;
+
+-- A run is all of the whole part of a rank, whose first letter says how many digits
+-- follow; or of a very long one the first five characters.
+update cards set run = substr(rank, 1, min(5, case
+    when rank < 'a' then 92 - unicode(rank)
+    else unicode(rank) - 95
+end));
+
+-- Of the cards of a stage whose run begins with a prefix, how many go on with which
+-- letter or digit. Written by triggers alone.
+create table card_counts (
+    workspace_id blob not null,
+    stage_id     blob not null,
+    prefix       text not null,
+    counts       blob not null,
+    primary key (workspace_id, stage_id, prefix),
+    foreign key (workspace_id, stage_id) references stages (workspace_id, id) on delete cascade
+) strict, without rowid;
+
+-- By way of a trigger, because an upsert of several letters into one row can't say
+-- which letter it is about.
+create table cards_to_count (workspace_id, stage_id, prefix, letter, cards);
+
+create trigger cards_to_count_added after insert on cards_to_count
+begin
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    values (new.workspace_id, new.stage_id, new.prefix, count_changed(null, new.letter, new.cards))
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, new.letter, new.cards);
+end;
+
+insert into cards_to_count
+select c.workspace_id, c.stage_id, substr(c.run, 1, n.length - 1), substr(c.run, n.length, 1), count(*)
+from cards c
+join (select 1 as length union all select 2 union all select 3 union all select 4 union all select 5) n
+  on n.length <= length(c.run)
+group by 1, 2, 3, 4;
+
+drop table cards_to_count;
+
+-- Each row is found by its key: a list of keys would be made a table of for every
+-- card that moves.
 
 create trigger card_counts_added after insert on cards
 begin
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    values (new.workspace_id, new.stage_id, 2, substr(new.run, 1, 2), 1)
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    select new.workspace_id, new.stage_id, 3, substr(new.run, 1, 3), 1
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    values (new.workspace_id, new.stage_id, '', count_changed(null, substr(new.run, 1, 1), 1))
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 1, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    values (new.workspace_id, new.stage_id, substr(new.run, 1, 1), count_changed(null, substr(new.run, 2, 1), 1))
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 2, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 2), count_changed(null, substr(new.run, 3, 1), 1)
     where length(new.run) >= 3
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    select new.workspace_id, new.stage_id, 4, substr(new.run, 1, 4), 1
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 3, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 3), count_changed(null, substr(new.run, 4, 1), 1)
     where length(new.run) >= 4
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 4, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 4), count_changed(null, substr(new.run, 5, 1), 1)
+    where length(new.run) >= 5
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 5, 1), 1);
 end;
 
 create trigger card_counts_removed after delete on cards
 begin
-    update card_counts set cards = cards - 1
+    update card_counts set counts = count_changed(counts, substr(old.run, 1, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 2 and prefix = substr(old.run, 1, 2);
-    update card_counts set cards = cards - 1
+      and prefix = '';
+    update card_counts set counts = count_changed(counts, substr(old.run, 2, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 3 and prefix = substr(old.run, 1, 3) and length(old.run) >= 3;
-    update card_counts set cards = cards - 1
+      and prefix = substr(old.run, 1, 1);
+    update card_counts set counts = count_changed(counts, substr(old.run, 3, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 4 and prefix = substr(old.run, 1, 4) and length(old.run) >= 4;
+      and prefix = substr(old.run, 1, 2) and length(old.run) >= 3;
+    update card_counts set counts = count_changed(counts, substr(old.run, 4, 1), -1)
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and prefix = substr(old.run, 1, 3) and length(old.run) >= 4;
+    update card_counts set counts = count_changed(counts, substr(old.run, 5, 1), -1)
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and prefix = substr(old.run, 1, 4) and length(old.run) >= 5;
 end;
 
 create trigger card_counts_moved after update of stage_id, run on cards
 when old.stage_id <> new.stage_id or old.run <> new.run
 begin
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    values (new.workspace_id, new.stage_id, 2, substr(new.run, 1, 2), 1)
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    select new.workspace_id, new.stage_id, 3, substr(new.run, 1, 3), 1
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    values (new.workspace_id, new.stage_id, '', count_changed(null, substr(new.run, 1, 1), 1))
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 1, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    values (new.workspace_id, new.stage_id, substr(new.run, 1, 1), count_changed(null, substr(new.run, 2, 1), 1))
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 2, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 2), count_changed(null, substr(new.run, 3, 1), 1)
     where length(new.run) >= 3
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
-    insert into card_counts (workspace_id, stage_id, length, prefix, cards)
-    select new.workspace_id, new.stage_id, 4, substr(new.run, 1, 4), 1
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 3, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 3), count_changed(null, substr(new.run, 4, 1), 1)
     where length(new.run) >= 4
-    on conflict (workspace_id, stage_id, length, prefix) do update set cards = cards + 1;
-    update card_counts set cards = cards - 1
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 4, 1), 1);
+    insert into card_counts (workspace_id, stage_id, prefix, counts)
+    select new.workspace_id, new.stage_id, substr(new.run, 1, 4), count_changed(null, substr(new.run, 5, 1), 1)
+    where length(new.run) >= 5
+    on conflict (workspace_id, stage_id, prefix) do update
+    set counts = count_changed(counts, substr(new.run, 5, 1), 1);
+    update card_counts set counts = count_changed(counts, substr(old.run, 1, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 2 and prefix = substr(old.run, 1, 2);
-    update card_counts set cards = cards - 1
+      and prefix = '';
+    update card_counts set counts = count_changed(counts, substr(old.run, 2, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 3 and prefix = substr(old.run, 1, 3) and length(old.run) >= 3;
-    update card_counts set cards = cards - 1
+      and prefix = substr(old.run, 1, 1);
+    update card_counts set counts = count_changed(counts, substr(old.run, 3, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id
-      and length = 4 and prefix = substr(old.run, 1, 4) and length(old.run) >= 4;
+      and prefix = substr(old.run, 1, 2) and length(old.run) >= 3;
+    update card_counts set counts = count_changed(counts, substr(old.run, 4, 1), -1)
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and prefix = substr(old.run, 1, 3) and length(old.run) >= 4;
+    update card_counts set counts = count_changed(counts, substr(old.run, 5, 1), -1)
+    where workspace_id = old.workspace_id and stage_id = old.stage_id
+      and prefix = substr(old.run, 1, 4) and length(old.run) >= 5;
 end;
 
-create trigger card_counts_emptied after update of cards on card_counts
-when new.cards = 0
+create trigger card_counts_emptied after update of counts on card_counts
+when new.counts = x''
 begin
     delete from card_counts
-    where workspace_id = new.workspace_id and stage_id = new.stage_id
-      and length = new.length and prefix = new.prefix;
+    where workspace_id = new.workspace_id and stage_id = new.stage_id and prefix = new.prefix;
 end;
 
 -- Nor is a stage looked through for what has become nothing each time that a card

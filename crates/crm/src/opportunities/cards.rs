@@ -181,24 +181,29 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
     place(tx, who, id, target, Mode::Add)
 }
 
-/// The index of the card `c` in its stage: what is counted before each part of its
-/// run, and the cards of the run that are above it.
+/// The index of the card `c` in its stage: what is counted before each character of
+/// its run, and the cards of the run that are above it.
 const INDEX: &str = "(select count(*) from cards above
                  where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
                    and above.rank >= c.run and above.rank < c.rank)
-                + (select coalesce(sum(n.cards), 0) from card_counts n
+                + (select counted_before(n.counts, substr(c.run, 1, 1)) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
-                     and n.length = 2 and n.prefix < substr(c.run, 1, 2))
+                     and n.prefix = '')
+                + (select counted_before(n.counts, substr(c.run, 2, 1)) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.prefix = substr(c.run, 1, 1))
                 + case when length(c.run) < 3 then 0 else
-                  (select coalesce(sum(n.cards), 0) from card_counts n
+                  (select counted_before(n.counts, substr(c.run, 3, 1)) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
-                     and n.length = 3 and n.prefix >= substr(c.run, 1, 2)
-                     and n.prefix < substr(c.run, 1, 3)) end
+                     and n.prefix = substr(c.run, 1, 2)) end
                 + case when length(c.run) < 4 then 0 else
-                  (select coalesce(sum(n.cards), 0) from card_counts n
+                  (select counted_before(n.counts, substr(c.run, 4, 1)) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
-                     and n.length = 4 and n.prefix >= substr(c.run, 1, 3)
-                     and n.prefix < c.run) end";
+                     and n.prefix = substr(c.run, 1, 3)) end
+                + case when length(c.run) < 5 then 0 else
+                  (select counted_before(n.counts, substr(c.run, 5, 1)) from card_counts n
+                   where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
+                     and n.prefix = substr(c.run, 1, 4)) end";
 
 /// The pipeline and the stage of a card, as [`place_of`] reads them.
 const PLACE: &str = "p.id, p.name, s.id, s.name, s.color, s.position,
@@ -462,11 +467,11 @@ fn free_spot(
 }
 
 /// How many cards stand in a stage besides that of the opportunity `$3`.
-pub(super) const OTHERS: &str = "select coalesce(sum(n.cards), 0)
+pub(super) const OTHERS: &str = "select coalesce(
+                (select counted_before(n.counts, '~') from card_counts n
+                 where n.workspace_id = $1 and n.stage_id = $2 and n.prefix = ''), 0)
             - (select count(*) from cards own
-               where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)
-     from card_counts n
-     where n.workspace_id = $1 and n.stage_id = $2 and n.length = 2";
+               where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)";
 
 /// The statement that finds the stages where opportunities stand.
 pub(super) fn stages_of_sql(engine: Engine) -> String {

@@ -1,5 +1,6 @@
 //! SQLite: many readers, one writer that commits waiting transactions together.
 
+mod counters;
 mod failure;
 mod session;
 mod values;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+pub use self::counters::add_functions;
 use self::failure::translate;
 pub(crate) use self::session::{INDEX_QUEUE, Session};
 use self::writer::{GROUP, Message, Write, Writer};

@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags};
 
+use super::counters::add_functions;
 use super::failure::translate;
 use super::values::bind;
 use crate::slow::Slow;
@@ -64,6 +65,7 @@ impl Session {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
             rusqlite::vtab::array::load_module(&connection)?;
+            add_functions(&connection)?;
             connection.set_prepared_statement_cache_capacity(STATEMENTS);
             connection.execute_batch("pragma temp_store = memory; pragma foreign_keys = on;")?;
             if writes {
