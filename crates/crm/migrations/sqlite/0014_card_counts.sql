@@ -14,14 +14,14 @@ update cards set run = substr(rank, 1, min(5, case
 end));
 
 -- Of the cards of a stage whose run begins with a prefix, how many go on with which
--- letter or digit. Written by triggers alone.
+-- letter or digit. Written by triggers alone, which
+-- leave nothing of a stage without cards. The key begins with what differs most.
 create table card_counts (
     workspace_id blob not null,
     stage_id     blob not null,
     prefix       text not null,
     counts       blob not null,
-    primary key (workspace_id, stage_id, prefix),
-    foreign key (workspace_id, stage_id) references stages (workspace_id, id) on delete cascade
+    primary key (prefix, stage_id, workspace_id)
 ) strict, without rowid;
 
 -- By way of a trigger, because an upsert of several letters into one row can't say
@@ -32,7 +32,7 @@ create trigger cards_to_count_added after insert on cards_to_count
 begin
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     values (new.workspace_id, new.stage_id, new.prefix, count_changed(null, new.letter, new.cards))
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, new.letter, new.cards);
 end;
 
@@ -52,26 +52,26 @@ create trigger card_counts_added after insert on cards
 begin
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     values (new.workspace_id, new.stage_id, '', count_changed(null, substr(new.run, 1, 1), 1))
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 1, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     values (new.workspace_id, new.stage_id, substr(new.run, 1, 1), count_changed(null, substr(new.run, 2, 1), 1))
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 2, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 2), count_changed(null, substr(new.run, 3, 1), 1)
     where length(new.run) >= 3
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 3, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 3), count_changed(null, substr(new.run, 4, 1), 1)
     where length(new.run) >= 4
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 4, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 4), count_changed(null, substr(new.run, 5, 1), 1)
     where length(new.run) >= 5
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 5, 1), 1);
 end;
 
@@ -99,26 +99,26 @@ when old.stage_id <> new.stage_id or old.run <> new.run
 begin
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     values (new.workspace_id, new.stage_id, '', count_changed(null, substr(new.run, 1, 1), 1))
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 1, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     values (new.workspace_id, new.stage_id, substr(new.run, 1, 1), count_changed(null, substr(new.run, 2, 1), 1))
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 2, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 2), count_changed(null, substr(new.run, 3, 1), 1)
     where length(new.run) >= 3
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 3, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 3), count_changed(null, substr(new.run, 4, 1), 1)
     where length(new.run) >= 4
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 4, 1), 1);
     insert into card_counts (workspace_id, stage_id, prefix, counts)
     select new.workspace_id, new.stage_id, substr(new.run, 1, 4), count_changed(null, substr(new.run, 5, 1), 1)
     where length(new.run) >= 5
-    on conflict (workspace_id, stage_id, prefix) do update
+    on conflict (prefix, stage_id, workspace_id) do update
     set counts = count_changed(counts, substr(new.run, 5, 1), 1);
     update card_counts set counts = count_changed(counts, substr(old.run, 1, 1), -1)
     where workspace_id = old.workspace_id and stage_id = old.stage_id

@@ -183,9 +183,10 @@ pub fn add_card(tx: &mut Tx<'_>, who: &Caller, id: Uuid, target: &Target) -> Res
 
 /// The index of the card `c` in its stage: what is counted before each character of
 /// its run, and the cards of the run that are above it.
-const INDEX: &str = "(select count(*) from cards above
-                 where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
-                   and above.rank >= c.run and above.rank < c.rank)
+const INDEX: &str = "case when c.rank = c.run then 0 else
+                  (select count(*) from cards above
+                   where above.workspace_id = c.workspace_id and above.stage_id = c.stage_id
+                     and above.rank >= c.run and above.rank < c.rank) end
                 + (select counted_before(n.counts, substr(c.run, 1, 1)) from card_counts n
                    where n.workspace_id = c.workspace_id and n.stage_id = c.stage_id
                      and n.prefix = '')

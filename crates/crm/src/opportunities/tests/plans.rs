@@ -322,7 +322,7 @@ on_both_engines! {
                 &[
                     "PRIMARY KEY (workspace_id=? AND opportunity_id=?)",
                     "COVERING INDEX cards_by_stage (workspace_id=? AND stage_id=? AND rank>? AND rank<?)",
-                    "PRIMARY KEY (workspace_id=? AND stage_id=? AND prefix=?)",
+                    "PRIMARY KEY (prefix=? AND stage_id=? AND workspace_id=?)",
                 ],
                 &[
                     "cards_pkey",
