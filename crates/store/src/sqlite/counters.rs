@@ -1,11 +1,12 @@
 //! Counters side by side in one column, one for each letter or digit of ASCII, so
-//! that to add up many of them takes one row. PostgreSQL has arrays for that; in a
-//! schema for SQLite these functions stand for them:
+//! that to add up many of them takes one row. A schema for SQLite may use:
 //!
 //! - `count_changed(counts, letter, by)`: the counters, `null` at first, with that of
 //!   a letter changed; an empty blob when all of them are 0.
 //! - `counted_before(counts, letter)`: the sum of the counters of all letters that
 //!   sort before this one.
+//!
+//! A schema for PostgreSQL defines functions of these names itself.
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
