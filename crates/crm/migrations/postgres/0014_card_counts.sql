@@ -76,31 +76,53 @@ from (
     group by 1, 2, 3, 4
 ) counted;
 
--- Row by row from the shortest prefix on, so that two who count the same
--- prefixes wait for each other and never each for the other.
-create or replace function count_cards() returns trigger language plpgsql as $$
+-- What a statement adds is counted together: within a transaction every change of a
+-- row leaves one more version of it that the next has to pass. From the shortest
+-- prefix on, so that two who count the same prefixes wait for each other and never
+-- each for the other.
+create function count_new_cards() returns trigger language plpgsql as $$
+declare
+    counted record;
 begin
-    if tg_op <> 'DELETE' then
-        for n in 1..length(new.run) loop
-            perform count_letter(new.workspace_id, new.stage_id, left(new.run, n - 1), substr(new.run, n, 1), 1);
-        end loop;
-    end if;
-    if tg_op <> 'INSERT' then
-        for n in 1..length(old.run) loop
-            update card_counts set counts = count_changed(counts, substr(old.run, n, 1), -1)
-            where workspace_id = old.workspace_id and stage_id = old.stage_id
-              and prefix = left(old.run, n - 1);
-            delete from card_counts
-            where workspace_id = old.workspace_id and stage_id = old.stage_id
-              and prefix = left(old.run, n - 1) and counts = '';
-        end loop;
-    end if;
+    for counted in
+        select c.workspace_id, c.stage_id, left(c.run, n - 1) as prefix, substr(c.run, n, 1) as letter,
+               count(*)::integer as cards
+        from added c
+        join generate_series(1, 5) as n on n <= length(c.run)
+        group by 1, 2, 3, 4
+        order by c.stage_id, length(left(c.run, n - 1)), left(c.run, n - 1)
+    loop
+        perform count_letter(
+            counted.workspace_id, counted.stage_id, counted.prefix, counted.letter, counted.cards
+        );
+    end loop;
     return null;
 end
 $$;
 
-create trigger card_counts_follow after insert or delete on cards
+create or replace function count_cards() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' then
+        for n in 1..length(new.run) loop
+            perform count_letter(new.workspace_id, new.stage_id, left(new.run, n - 1), substr(new.run, n, 1), 1);
+        end loop;
+    end if;
+    for n in 1..length(old.run) loop
+        update card_counts set counts = count_changed(counts, substr(old.run, n, 1), -1)
+        where workspace_id = old.workspace_id and stage_id = old.stage_id
+          and prefix = left(old.run, n - 1);
+        delete from card_counts
+        where workspace_id = old.workspace_id and stage_id = old.stage_id
+          and prefix = left(old.run, n - 1) and counts = '';
+    end loop;
+    return null;
+end
+$$;
+
+create trigger card_counts_added after insert on cards
+    referencing new table as added for each statement execute function count_new_cards();
+create trigger card_counts_removed after delete on cards
     for each row execute function count_cards();
-create trigger card_counts_move after update of stage_id, run on cards
+create trigger card_counts_moved after update of stage_id, run on cards
     for each row when (old.stage_id <> new.stage_id or old.run <> new.run)
     execute function count_cards();
