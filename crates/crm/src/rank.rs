@@ -125,9 +125,9 @@ impl Rank {
     /// The whole part, which the rank shares with whatever stands between it and the
     /// next whole rank, or the beginning of a very long one: what cards are counted by.
     pub fn run(&self) -> &str {
-        let digits = self.0.bytes().next().map_or(0, whole_length);
+        let length = self.0.bytes().next().map_or(0, whole_length);
         // Ranks are ASCII.
-        self.0.get(..digits.min(RUN)).unwrap_or(&self.0)
+        self.0.get(..length.min(RUN)).unwrap_or(&self.0)
     }
 
     /// A rank read back from the database.

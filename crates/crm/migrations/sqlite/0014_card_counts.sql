@@ -14,8 +14,8 @@ update cards set run = substr(rank, 1, min(5, case
 end));
 
 -- Of the cards of a stage whose run begins with a prefix, how many go on with which
--- letter or digit. Written by triggers alone, which
--- leave nothing of a stage without cards. The key begins with what differs most.
+-- letter or digit. Written by triggers alone, which leave nothing of a stage without
+-- cards. The key begins with what differs most.
 create table card_counts (
     workspace_id blob not null,
     stage_id     blob not null,

@@ -4,7 +4,7 @@
 //! - `count_changed(counts, letter, by)`: the counters, `null` at first, with that of
 //!   a letter changed; an empty blob when all of them are 0.
 //! - `counted_before(counts, letter)`: the sum of the counters of all letters that
-//!   sort before this one.
+//!   sort before this one; before `~`, which sorts last, that is all of them.
 //!
 //! A schema for PostgreSQL defines functions of these names itself.
 
@@ -43,8 +43,8 @@ fn changed(counts: &[u8], index: usize, by: i64) -> Option<Vec<u8>> {
     let counter = counts.get_mut(at..at + WIDTH)?;
     let count = i64::from(read(counter)).checked_add(by)?;
     counter.copy_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
-    let used = counts.rchunks(WIDTH).position(|counter| read(counter) != 0);
-    counts.truncate(counts.len() - used.map_or(counts.len(), |unused| unused * WIDTH));
+    let last = counts.chunks(WIDTH).rposition(|counter| read(counter) != 0);
+    counts.truncate(last.map_or(0, |last| (last + 1) * WIDTH));
     Some(counts)
 }
 
