@@ -457,6 +457,22 @@ impl<'a> Db<'a> {
         }
     }
 
+    /// A number for what this read sees. Two reads of a [`Store`] that have the same
+    /// one see the same: nobody, in whichever process, has committed anything between
+    /// the moments at which they look.
+    ///
+    /// None where there is no cheap way to know: on PostgreSQL, in a [`Tx`], and now and
+    /// then while others commit.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn revision(&self) -> Result<Option<u64>, Error> {
+        match self.session {
+            Session::Sqlite(session) => session.revision(),
+            Session::Postgres(_) => Ok(None),
+        }
+    }
+
     /// All rows of the answer.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! SQLite: many readers, one writer that commits waiting transactions together.
 
+mod checkpointer;
 mod counters;
 mod failure;
+mod revision;
 mod session;
 mod values;
 mod writer;
@@ -13,8 +15,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use self::checkpointer::Checkpointer;
 pub use self::counters::add_functions;
 use self::failure::translate;
+use self::revision::Revisions;
 pub(crate) use self::session::{INDEX_QUEUE, Session};
 use self::writer::{GROUP, Message, Write, Writer};
 use crate::migrate::{self, Migration};
@@ -33,6 +37,7 @@ pub(crate) struct Database {
     /// Idle readers, the last used on top: its cache is the warmest. `None`
     /// once closed.
     readers: Mutex<Option<Vec<Session>>>,
+    revisions: Revisions,
     scans: Semaphore,
     writer: mpsc::Sender<Message>,
     counters: Arc<Counters>,
@@ -43,12 +48,20 @@ impl Database {
     pub(crate) async fn open(path: &Path, options: Options, writes: bool) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let (writer, queue) = mpsc::channel(QUEUE);
-        let session = {
+        let (session, checkpointer) = {
             let (path, options) = (path.to_owned(), options.clone());
-            blocking(move || Session::open(&path, &options, writes)).await?
+            blocking(move || {
+                let mut session = Session::open(&path, &options, writes)?;
+                let checkpointer = writes
+                    .then(|| Checkpointer::start(&mut session.connection, &path, &options))
+                    .transpose()?;
+                Ok::<_, Error>((session, checkpointer))
+            })
+            .await?
         };
         let thread = Writer {
             session,
+            checkpointer,
             queue,
             counters: counters.clone(),
         };
@@ -59,6 +72,7 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
+            revisions: Revisions::default(),
             scans: Semaphore::new(scans(&options)),
             options,
             writer,
@@ -92,7 +106,7 @@ impl Database {
         };
         let session = match idle {
             Some(session) => session,
-            None => Session::open(&self.path, &self.options, false)?,
+            None => Session::reader(&self.path, &self.options, self.revisions.clone())?,
         };
         session.fresh();
         session.control("begin")?;

@@ -9,6 +9,7 @@ use rusqlite::{CachedStatement, Connection, OpenFlags};
 
 use super::counters::add_functions;
 use super::failure::translate;
+use super::revision::{Revisions, Sight};
 use super::values::bind;
 use crate::slow::Slow;
 use crate::{EachRow, Error, Options, Row, Value};
@@ -23,7 +24,7 @@ const READER_CACHE: u32 = 8_192;
 /// them, and a page that many commits change is put back once for all of them;
 /// fewer, and the commit that puts them back takes less long, and a start after a
 /// crash has less to read. 32 MiB.
-const LOG_PAGES: u32 = 8_192;
+pub(super) const LOG_PAGES: u32 = 8_192;
 
 /// The table of what the text indexes have yet to learn: see
 /// [`Engine::contains`](crate::Engine::contains).
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     marks: RefCell<Vec<u64>>,
     /// There is a queue of what the text indexes have yet to learn.
     queues: Cell<bool>,
+    /// `None` where what is seen may be its own.
+    sight: Option<Sight>,
     slow: Slow,
 }
 
@@ -94,7 +97,20 @@ impl Session {
             again: Cell::new(false),
             marks: RefCell::default(),
             queues: Cell::new(false),
+            sight: None,
             slow: Slow::new(options.slow_statement),
+        })
+    }
+
+    /// Opens a connection that only reads, beside others.
+    pub(super) fn reader(
+        path: &Path,
+        options: &Options,
+        revisions: Revisions,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            sight: Some(Sight::of(revisions)),
+            ..Self::open(path, options, false)?
         })
     }
 
@@ -126,6 +142,16 @@ impl Session {
         }
     }
 
+    /// Puts of the log into the file what no reader needs there, without waiting for
+    /// anyone.
+    pub(super) fn put_log_back(&self) -> Result<(), Error> {
+        let put = || {
+            self.connection
+                .query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
+        };
+        put().map_err(|error| translate(&error, None))
+    }
+
     fn has_queue(&self) -> Result<bool, Error> {
         let exists = "select exists (select 1 from sqlite_master where name = ?1)";
         let ask = || {
@@ -146,7 +172,24 @@ impl Session {
         self.empty_queue().inspect_err(|_| self.doomed.set(true))
     }
 
+    /// As [`Db::revision`](crate::Db::revision).
+    pub(crate) fn revision(&self) -> Result<Option<u64>, Error> {
+        let Some(sight) = &self.sight else {
+            return Ok(None);
+        };
+        let ask = || {
+            let mut statement = self.connection.prepare_cached("pragma data_version")?;
+            statement.query_row([], |row| row.get(0))
+        };
+        let version = ask().map_err(|error| self.failed(&error))?;
+        Ok(sight.revision(version))
+    }
+
+    /// Whatever went before, a transaction is about to begin.
     pub(super) fn fresh(&self) {
+        if let Some(sight) = &self.sight {
+            sight.begin();
+        }
         self.doomed.set(false);
         self.again.set(false);
         self.marks.borrow_mut().clear();

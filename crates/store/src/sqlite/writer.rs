@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpointer::Checkpointer;
 use super::session::Session;
 use crate::{Counters, Error, Session as AnySession, Tx};
 
@@ -79,6 +80,8 @@ where
 
 pub(super) struct Writer {
     pub(super) session: Session,
+    /// `None` where nothing is written.
+    pub(super) checkpointer: Option<Checkpointer>,
     pub(super) queue: mpsc::Receiver<Message>,
     pub(super) counters: Arc<Counters>,
 }
@@ -131,8 +134,11 @@ impl Writer {
         drop(closing);
     }
 
-    fn write_back(&self) -> rusqlite::Result<()> {
-        let connection = &self.session.connection;
+    fn write_back(&mut self) -> rusqlite::Result<()> {
+        let connection = &mut self.session.connection;
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer.end(connection)?;
+        }
         if connection.is_readonly(rusqlite::MAIN_DB)? {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use store::{Engine, Error, Options, Store, Target, params};
 
 use crate::{Home, MIGRATIONS, add, count, insert};
 
-fn path(home: &Home) -> &std::path::Path {
+pub(crate) fn path(home: &Home) -> &std::path::Path {
     match &home.target {
         Target::Sqlite(path) => path,
         Target::Postgres(_) => unreachable!("a SQLite test"),
@@ -180,4 +180,30 @@ async fn a_misspelt_column_in_quotes_is_an_error() {
         .read(|db| db.query("select \"bdoy\" from note", &[], |row| row.get::<String>(0)))
         .await;
     assert!(matches!(result, Err(Error::Engine(_))), "{result:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_put_back_into_the_file_however_long_the_writes_go_on() {
+    const MIB: u64 = 1024 * 1024;
+    let home = Home::with_notes(Engine::Sqlite).await;
+    let options = Options {
+        durable: false,
+        ..Options::default()
+    };
+    let store = Store::open(&home.target, options).await.unwrap();
+    let mut longest = 0;
+    for number in 0..300 {
+        let body = "x".repeat(MIB as usize);
+        store
+            .write(move |tx| insert(tx, number, &body))
+            .await
+            .unwrap();
+        let log = path(&home).with_extension("db-wal");
+        longest = longest.max(std::fs::metadata(log).unwrap().len());
+    }
+    // 128 MiB at most, and what one commit adds.
+    assert!(longest < 132 * MIB, "{longest}");
+    let file = std::fs::metadata(path(&home)).unwrap().len();
+    assert!(file > 160 * MIB, "{file}");
+    assert_eq!(count(&store).await, 300);
 }

@@ -1,0 +1,142 @@
+//! The checkpointer: a thread that puts the log back into the file while the writer
+//! goes on writing.
+//!
+//! What is written meanwhile the writer puts back itself, after a commit of its own:
+//! the log begins anew only when nothing of it is left to put back.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+use super::failure::translate;
+use super::session::{LOG_PAGES, Session};
+use crate::{Error, Options};
+
+/// From how many pages on the writer waits for the thread: a log that is written faster
+/// than it is put back would grow without end.
+const MOST_PAGES: u32 = 4 * LOG_PAGES;
+
+/// How often the thread goes over the log: each time it finds what was written the time
+/// before, which is less and less, and the last of it the writer has to wait for.
+const PASSES: usize = 4;
+
+pub(super) struct Checkpointer(JoinHandle<()>);
+
+impl Checkpointer {
+    /// Looks after the log to which the writer's connection writes.
+    pub(super) fn start(
+        writer: &mut Connection,
+        path: &Path,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let (ask, asked) = sync_channel(1);
+        let (tell, told) = sync_channel(1);
+        let (path, options) = (path.to_owned(), options.clone());
+        let thread = std::thread::Builder::new()
+            .name("store-checkpointer".to_owned())
+            .spawn(move || put_back(path, options, &asked, &tell))
+            .map_err(|error| Error::unavailable(format!("no thread for the log: {error}")))?;
+        writer
+            .wal_hook(Some(after_commit(ask, told)))
+            .map_err(|error| translate(&error, None))?;
+        Ok(Self(thread))
+    }
+
+    /// Leaves the log to the writer's connection alone.
+    pub(super) fn end(self, writer: &mut Connection) -> rusqlite::Result<()> {
+        writer.wal_hook(None::<fn(&mut Wal, i32) -> rusqlite::Result<()>>)?;
+        // Should it have panicked, nothing is lost: what it left is in the log.
+        let _ = self.0.join();
+        Ok(())
+    }
+}
+
+/// What the writer does after each commit, by how many pages the log holds.
+///
+/// It fails never: an error would be taken for one of the commit, which is done, and
+/// what is not put back is still in the log.
+fn after_commit(
+    ask: SyncSender<()>,
+    told: Receiver<()>,
+) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
+    let mut under_way = false;
+    move |log, pages| {
+        let pages = pages.unsigned_abs();
+        let is_my_turn = match under_way {
+            true if pages >= MOST_PAGES => {
+                // Without an answer it has ended.
+                let _ = told.recv();
+                true
+            }
+            true => told.try_recv() != Err(TryRecvError::Empty),
+            false if pages < LOG_PAGES => false,
+            false => {
+                under_way = ask.try_send(()).is_ok();
+                !under_way
+            }
+        };
+        if is_my_turn {
+            under_way = false;
+            let _ = log.checkpoint();
+        }
+        Ok(())
+    }
+}
+
+/// The thread, until the writer no longer asks.
+fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<()>) {
+    let mut file = None;
+    while asked.recv().is_ok() {
+        let done = match &file {
+            Some(file) => Ok(file),
+            None => LoggedFile::open(&path, &options).map(|opened| &*file.insert(opened)),
+        };
+        let done = done.and_then(|file| (0..PASSES).try_for_each(|_| file.put_log_back()));
+        if let Err(error) = done {
+            tracing::warn!(%error, "the log was not put back");
+        }
+        if tell.send(()).is_err() {
+            break;
+        }
+    }
+}
+
+/// The file, and a connection that knows its log.
+struct LoggedFile {
+    session: Session,
+    /// None where nothing has to be on the disk. It is never closed: a process that
+    /// closes a file loses all locks that it has on it, and so do its connections.
+    file: Option<&'static File>,
+}
+
+impl LoggedFile {
+    fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+        let session = Session::open(path, options, true)?;
+        let open = || File::open(path).map(|file| &*Box::leak(Box::new(file)));
+        let file = options.durable.then(open).transpose();
+        Ok(Self {
+            session,
+            file: file.map_err(|error| unsynced(&error))?,
+        })
+    }
+
+    /// SQLite itself lets the disk write only when all of the log is in the file, for
+    /// which the writer would have to wait.
+    fn put_log_back(&self) -> Result<(), Error> {
+        self.session.put_log_back()?;
+        match self.file {
+            Some(file) => file.sync_data().map_err(|error| unsynced(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unsynced(error: &std::io::Error) -> Error {
+    Error::Engine(format!(
+        "the database file can't be written to the disk: {error}"
+    ))
+}
