@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(12, "change_log", "0012_change_log.sql"),
     migration!(13, "universal_search", "0013_universal_search.sql"),
     migration!(14, "card_counts", "0014_card_counts.sql"),
+    migration!(15, "cheaper_writes", "0015_cheaper_writes.sql"),
 ];
 
 #[cfg(test)]
