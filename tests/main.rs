@@ -15,6 +15,7 @@ mod conventions;
 mod durability;
 mod export;
 mod fixtures;
+mod freshness;
 mod hostile;
 mod idempotency;
 mod invoices;

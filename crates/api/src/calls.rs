@@ -2,6 +2,7 @@
 //! whether they may, what it costs, and that it is done once.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -20,6 +21,7 @@ use crate::error::ApiError;
 use crate::once::Once;
 use crate::operation::{Call, Done, Operation};
 use crate::rate_limits::{RateLimit, RateLimits, Standing};
+use crate::response_cache::ResponseCache;
 use crate::turns::Turns;
 
 /// How long a call waits for an equal one that is at work: as long as it would
@@ -35,6 +37,7 @@ pub(crate) struct Calls {
     rate_limits: Option<RateLimits>,
     turns: Turns,
     ids: Ids,
+    responses: Arc<ResponseCache>,
 }
 
 /// Someone who was let in, for one request.
@@ -150,6 +153,7 @@ impl Calls {
             rate_limits: rate_limit.map(RateLimits::new),
             turns: Turns::new(TURN),
             ids: Ids::default(),
+            responses: Arc::default(),
             store,
         }
     }
@@ -280,6 +284,7 @@ impl Calls {
             path: asked.path,
             fields: asked.fields,
             once,
+            responses: self.responses.clone(),
         };
         let done = operation.run(call).await;
         if operation.changes_keys() {
@@ -305,8 +310,7 @@ impl Calls {
                 let status = reply.status;
                 let body = reply
                     .into_body(&meta)
-                    .transpose()
-                    .map_err(|error| ApiError::internal(error.to_string()))?;
+                    .map_err(|error| ApiError::of(&error))?;
                 Ok(Finished {
                     status,
                     body: body.into(),

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 
-/// A body: none when there is nothing to say, an error when a value can't be
-/// written as JSON.
-pub(crate) type Body = Option<serde_json::Result<Vec<u8>>>;
+/// A body, or as much of it as there is yet: none when there is nothing to say, an
+/// error when a value can't be written as JSON.
+pub(crate) type Body = crm::Result<Option<Vec<u8>>>;
 
 /// What every answer with a body says beside its data.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -74,8 +74,8 @@ pub(crate) trait Answer: Send + 'static {
         Vec::new()
     }
 
-    /// The body in its envelope.
-    fn body(&self, meta: &Meta) -> Body;
+    /// The body up to its `meta`.
+    fn opening(&self) -> Body;
 
     /// The schema of the body's `data`.
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
@@ -87,30 +87,44 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     /// Fields of the request that nothing asked for.
     pub(crate) unknown: Vec<String>,
-    body: Box<dyn FnOnce(&Meta) -> Body + Send>,
+    opening: Option<Vec<u8>>,
 }
 
 impl Reply {
-    pub(crate) fn new<A: Answer>(mut answer: A, mut unknown: Vec<String>) -> Self {
+    /// # Errors
+    /// For an answer that is no JSON.
+    pub(crate) fn new<A: Answer>(mut answer: A, mut unknown: Vec<String>) -> crm::Result<Self> {
         unknown.extend(answer.take_unknown());
+        Ok(Self::opened::<A>(answer.opening()?, unknown))
+    }
+
+    /// Of an answer whose opening is there already.
+    pub(crate) fn opened<A: Answer>(opening: Option<Vec<u8>>, unknown: Vec<String>) -> Self {
         Self {
             status: A::STATUS,
             unknown,
-            body: Box::new(move |meta| answer.body(meta)),
+            opening,
         }
     }
 
+    /// # Errors
+    /// As [`new`](Self::new).
     pub(crate) fn into_body(self, meta: &Meta) -> Body {
-        (self.body)(meta)
+        let close = |mut body: Vec<u8>| {
+            body.extend_from_slice(b",\"meta\":");
+            write(&mut body, meta)?;
+            body.push(b'}');
+            Ok(body)
+        };
+        self.opening.map(close).transpose()
     }
 }
 
 #[derive(Serialize)]
-struct Envelope<'a, T> {
+struct Envelope<T> {
     data: T,
     #[serde(skip_serializing_if = "Option::is_none")]
     pagination: Option<Pagination>,
-    meta: &'a Meta,
 }
 
 /// Where a page stands in its list.
@@ -133,19 +147,17 @@ struct Pagination {
 /// outgrows its room is copied to a larger one.
 const ROOM: usize = 1280;
 
-fn enclose<T: Serialize>(
-    records: usize,
-    data: T,
-    pagination: Option<Pagination>,
-    meta: &Meta,
-) -> Body {
-    let envelope = Envelope {
-        data,
-        pagination,
-        meta,
-    };
+fn enclose<T: Serialize>(records: usize, data: T, pagination: Option<Pagination>) -> Body {
     let mut body = Vec::with_capacity(ROOM * records.max(1));
-    Some(serde_json::to_writer(&mut body, &envelope).map(|()| body))
+    write(&mut body, &Envelope { data, pagination })?;
+    // The brace that closes it comes after `meta`.
+    body.pop();
+    Ok(Some(body))
+}
+
+fn write<T: Serialize>(body: &mut Vec<u8>, value: &T) -> crm::Result<()> {
+    serde_json::to_writer(body, value)
+        .map_err(|error| store::Error::Encode(format!("an answer that is no JSON: {error}")).into())
 }
 
 /// The schema of what an envelope says beside its data.
@@ -185,8 +197,8 @@ macro_rules! one_record {
         impl<T: Serialize + JsonSchema + Send + 'static> Answer for $name<T> {
             const STATUS: StatusCode = $status;
 
-            fn body(&self, meta: &Meta) -> Body {
-                enclose(1, &self.0, None, meta)
+            fn opening(&self) -> Body {
+                enclose(1, &self.0, None)
             }
 
             fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -203,14 +215,14 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Page<T> {
     const STATUS: StatusCode = StatusCode::OK;
     const HAS_PAGES: bool = true;
 
-    fn body(&self, meta: &Meta) -> Body {
+    fn opening(&self) -> Body {
         let pagination = Pagination {
             limit: self.limit.get() as usize,
             has_more: self.has_more,
             next_cursor: self.next_cursor,
             prev_cursor: self.prev_cursor,
         };
-        enclose(self.items.len(), &self.items, Some(pagination), meta)
+        enclose(self.items.len(), &self.items, Some(pagination))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -222,14 +234,14 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Whole<T> {
     const STATUS: StatusCode = StatusCode::OK;
     const HAS_PAGES: bool = true;
 
-    fn body(&self, meta: &Meta) -> Body {
+    fn opening(&self) -> Body {
         let pagination = Pagination {
             limit: self.0.len(),
             has_more: false,
             next_cursor: None,
             prev_cursor: None,
         };
-        enclose(self.0.len(), &self.0, Some(pagination), meta)
+        enclose(self.0.len(), &self.0, Some(pagination))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -241,8 +253,8 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Whole<T> {
 impl Answer for () {
     const STATUS: StatusCode = StatusCode::NO_CONTENT;
 
-    fn body(&self, _: &Meta) -> Body {
-        None
+    fn opening(&self) -> Body {
+        Ok(None)
     }
 
     fn schema(_: &mut SchemaGenerator) -> Option<Schema> {
@@ -295,7 +307,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
         std::mem::take(&mut self.unknown)
     }
 
-    fn body(&self, meta: &Meta) -> Body {
+    fn opening(&self) -> Body {
         let created = self
             .done
             .iter()
@@ -323,7 +335,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Answer for Outcome<usize, T> {
             created_count: self.done.len(),
             error_count: self.failed.len(),
         };
-        enclose(self.done.len(), data, None, meta)
+        enclose(self.done.len(), data, None)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {
@@ -393,14 +405,14 @@ macro_rules! by_id {
         impl Answer for $name {
             const STATUS: StatusCode = StatusCode::OK;
 
-            fn body(&self, meta: &Meta) -> Body {
+            fn opening(&self) -> Body {
                 let failed = Failed::all(&self.0);
                 let data = $data {
                     success: failed.is_empty(),
                     $counted: self.0.done.len(),
                     failed,
                 };
-                enclose(1, data, None, meta)
+                enclose(1, data, None)
             }
 
             fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {

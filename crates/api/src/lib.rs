@@ -18,6 +18,7 @@ mod once;
 pub mod operation;
 pub mod operations;
 mod rate_limits;
+mod response_cache;
 mod schemas;
 mod spans;
 mod surfaces;

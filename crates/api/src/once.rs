@@ -46,9 +46,7 @@ impl Once {
             let meta = Meta::new(remaining - cost, &reply.unknown, &self.unread);
             Ok(Answer {
                 status: reply.status.as_u16(),
-                body: reply.into_body(&meta).transpose().map_err(|error| {
-                    store::Error::Encode(format!("an answer that is no JSON: {error}"))
-                })?,
+                body: reply.into_body(&meta)?,
             })
         })
     }

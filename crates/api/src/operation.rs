@@ -15,6 +15,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::http::{Method, StatusCode};
 use crm::error::Problems;
@@ -36,6 +37,7 @@ use crate::names::{
     OLD_SEGMENTS, is_parameter, parameters, rename, rename_words, singular, spaced, words,
 };
 use crate::once::Once;
+use crate::response_cache::{Key, ResponseCache};
 use crate::schemas;
 
 /// The largest body of an ordinary request, in bytes.
@@ -108,6 +110,8 @@ pub struct Call {
     pub fields: Fields,
     /// That it is to be done once, if it is.
     pub(crate) once: Option<Once>,
+    /// Where answers are kept that may be given again.
+    pub(crate) responses: Arc<ResponseCache>,
 }
 
 /// An id in the path of an operation.
@@ -167,6 +171,7 @@ pub(crate) struct Declaration {
     free: bool,
     overwrites: bool,
     long: bool,
+    cached: bool,
 }
 
 impl Operation {
@@ -399,6 +404,7 @@ impl Declaration {
             free: false,
             overwrites: false,
             long: false,
+            cached: false,
         }
     }
 
@@ -451,6 +457,15 @@ impl Declaration {
         Self { long: true, ..self }
     }
 
+    /// May give an answer again until something is written. Of the caller it depends
+    /// on the workspace and the scopes alone, and not on the time.
+    pub(crate) fn cached(self) -> Self {
+        Self {
+            cached: true,
+            ..self
+        }
+    }
+
     /// Ends the declaration of an operation that only reads.
     pub(crate) fn read<const N: usize, I, A, F>(self, handler: F) -> Operation
     where
@@ -458,13 +473,19 @@ impl Declaration {
         A: Answer,
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
-        let long = self.long;
+        let Self {
+            long, cached, tool, ..
+        } = self;
         self.end::<N, I>(
             READ,
             Shape::of::<A>(),
             Box::new(move |call| {
                 Box::pin(async move {
                     let long = long || call.fields.has(SEARCH);
+                    let key = match cached && !long {
+                        true => Key::of(tool, &call.who, &call.path, call.fields.given()),
+                        false => None,
+                    };
                     let (path, input, unknown) = read_call(call.path, call.fields)?;
                     let (store, who) = (call.store, call.who);
                     if let Some(once) = call.once {
@@ -474,12 +495,19 @@ impl Declaration {
                         };
                         return run_once(store, who, once, input, unknown, work).await;
                     }
-                    let work = move |db: &Db<'_>| handler(db, &who, path, input);
-                    let answer = match long {
+                    let responses = call.responses;
+                    let work = move |db: &Db<'_>| {
+                        let answer = || handler(db, &who, path, input)?.opening();
+                        match key {
+                            Some(key) => responses.answer(db, key, answer),
+                            None => answer(),
+                        }
+                    };
+                    let opening = match long {
                         true => store.scan(work).await?,
                         false => store.read(work).await?,
                     };
-                    Ok(Done::Fresh(Reply::new(answer, unknown)))
+                    Ok(Done::Fresh(Reply::opened::<A>(opening, unknown)))
                 })
             }),
         )
@@ -505,7 +533,7 @@ impl Declaration {
                         return run_once(store, who, once, input, unknown, work).await;
                     }
                     let answer = store.write(move |tx| work(tx, &who, input.clone())).await?;
-                    Ok(Done::Fresh(Reply::new(answer, unknown)))
+                    Ok(Done::Fresh(Reply::new(answer, unknown)?))
                 })
             }),
         )
@@ -547,6 +575,7 @@ impl Declaration {
             free,
             overwrites,
             long: _,
+            cached: _,
         } = self;
         assert_eq!(
             parameters(path).count(),
@@ -606,7 +635,7 @@ where
         .write(move |tx| {
             once.run(tx, &who, |tx| {
                 let answer = work(tx, &who, input.clone())?;
-                Ok(Reply::new(answer, unknown.clone()))
+                Reply::new(answer, unknown.clone())
             })
         })
         .await

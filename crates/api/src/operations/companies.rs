@@ -20,6 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/companies", "list_companies")
             .scopes(READ)
+            .cached()
             .about(
                 "List companies",
                 "The newest first. All filters may be combined. To find one by a part of its name \
@@ -29,6 +30,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .read(|db, who, [], input: ListCompanies| companies::list(db, who, &input)),
         Operation::get("/companies/:id", "get_company")
             .scopes(READ)
+            .cached()
             .about(
                 "Get a company",
                 "One company by its id. Who works there comes by `list_company_contacts`, what is \

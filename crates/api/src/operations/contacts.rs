@@ -20,6 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/contacts", "list_contacts")
             .scopes(READ)
+            .cached()
             .about(
                 "List contacts",
                 "The newest first. All filters may be combined; `email` and `phone` find one \
@@ -30,6 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .read(|db, who, [], input: ListContacts| contacts::list(db, who, &input)),
         Operation::get("/contacts/:id", "get_contact")
             .scopes(READ)
+            .cached()
             .about(
                 "Get a contact",
                 "One person by the id, with address, phone numbers and notes. Without the id, \

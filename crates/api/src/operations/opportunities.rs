@@ -23,6 +23,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/opportunities", "list_opportunities")
             .scopes(READ)
+            .cached()
             .about(
                 "List opportunities",
                 "The newest first, with their cards (`placements`). All filters may be combined; \
@@ -33,6 +34,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .read(|db, who, [], input: ListOpportunities| opportunities::list(db, who, &input)),
         Operation::get("/opportunities/:id", "get_opportunity")
             .scopes(READ)
+            .cached()
             .about(
                 "Get an opportunity",
                 "One opportunity by its id, with its cards and with what `expand` names. Without \

@@ -76,6 +76,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "list_pipeline_opportunities",
         )
         .scopes(&["pipelines:read", "opportunities:read"])
+        .cached()
         .about(
             "List a pipeline's opportunities",
             "Those that have a card in it, in whichever stage, the newest first. For one \
