@@ -12,6 +12,8 @@ const DIFFERENT: u64 = 2_000;
 const CALLS: u64 = 50;
 /// How many stages each opportunity is moved to in turn.
 const MOVES: u64 = 3;
+/// How many are read for each that is moved, where both happens at once.
+const READS_EACH_MOVE: usize = 19;
 
 /// What an expanded page shows.
 const EXPANSIONS: &str = "contact,referrer,customer,assigned_users";
@@ -101,6 +103,15 @@ pub(crate) fn r#move(known: &Known) -> Vec<Request> {
         }
     }
     requests
+}
+
+/// Any of the opportunities by its id, and now and then one of them is moved.
+pub(crate) fn mixed(known: &Known) -> Vec<Request> {
+    let (reads, moves) = (get_one(known), r#move(known));
+    let shares = reads.chunks(READS_EACH_MOVE).zip(moves);
+    shares
+        .flat_map(|(reads, one)| reads.iter().cloned().chain([one]))
+        .collect()
 }
 
 /// The best 25 opportunities for each of these texts.

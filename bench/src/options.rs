@@ -45,6 +45,8 @@ pub(crate) enum Part {
     ListExpanded,
     /// A column of a board
     Board,
+    /// One opportunity by its id, while others are moved
+    Mixed,
     /// Creating one
     Create,
     /// Moving one

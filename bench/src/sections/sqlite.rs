@@ -18,6 +18,7 @@ const PARTS: &[Part] = &[
     Part::List,
     Part::ListExpanded,
     Part::Board,
+    Part::Mixed,
     Part::Create,
     Part::Move,
     Part::BulkCreate,
@@ -52,6 +53,7 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         (Part::List, Pair::list),
         (Part::ListExpanded, Pair::list_expanded),
         (Part::Board, Pair::board),
+        (Part::Mixed, Pair::mixed),
         (Part::Create, Pair::create),
         (Part::Move, Pair::r#move),
         (Part::BulkCreate, Pair::bulk_create),
@@ -129,6 +131,15 @@ impl Pair<'_> {
         let board = self.ours("Dealwright", FEW, &loads::board(&self.seed.known))?;
         let figures = race(&[&board], self.bench.options.length())?;
         report.figures("column of a board", self.seed.size, &figures);
+        Ok(())
+    }
+
+    fn mixed(&self, report: &mut Report) -> Result<(), Failure> {
+        for connections in [FEW, MANY] {
+            let ours = self.ours("Dealwright", connections, &loads::mixed(&self.seed.known))?;
+            let figures = race(&[&ours], self.bench.options.length())?;
+            report.figures("GET one, a move in twenty", self.seed.size, &figures);
+        }
         Ok(())
     }
 

@@ -2,15 +2,15 @@
 //! whether they may, what it costs, and that it is done once.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
 use crm::idempotency::{self, Key, Outcome, Request};
 use crm::input::Fields;
 use crm::time::Timestamp;
 use crm::{Actor, ActorKind, Caller, Error, Ids};
-use store::Store;
+use store::{Engine, Store};
 use uuid::Uuid;
 
 use crate::auth::Authenticator;
@@ -27,6 +27,9 @@ use crate::turns::Turns;
 /// How long a call waits for an equal one that is at work: as long as it would
 /// for a lock in the database.
 const TURN: Duration = Duration::from_secs(10);
+/// How long it may take until reads that were counted are written down, where nothing
+/// else is: every commit ends what the [`ResponseCache`] keeps.
+const READS_WAIT: Duration = Duration::from_secs(10);
 
 /// What calls are answered with.
 pub(crate) struct Calls {
@@ -38,6 +41,8 @@ pub(crate) struct Calls {
     turns: Turns,
     ids: Ids,
     responses: Arc<ResponseCache>,
+    /// When what is counted was last written down.
+    flushed: Mutex<Instant>,
 }
 
 /// Someone who was let in, for one request.
@@ -154,6 +159,7 @@ impl Calls {
             turns: Turns::new(TURN),
             ids: Ids::default(),
             responses: Arc::default(),
+            flushed: Mutex::new(Instant::now()),
             store,
         }
     }
@@ -343,6 +349,22 @@ impl Calls {
         }
     }
 
+    /// What is wanted every second or so: [`flush`](Self::flush), but where only reads
+    /// were counted since it was last done not before a while.
+    ///
+    /// # Errors
+    /// As `flush`.
+    pub(crate) async fn tend(&self) -> crm::Result<()> {
+        // On PostgreSQL other servers wait for the counts, and nothing is kept that a
+        // commit would end.
+        let may_wait = self.store.engine() == Engine::Sqlite;
+        let flushed = *self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.meter.has_writes() && may_wait && flushed.elapsed() < READS_WAIT {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
     /// Writes down what has been counted in memory: credits, and when keys were
     /// last used. Forgets kept answers that are given no more, and rates of keys
     /// that rest.
@@ -350,6 +372,7 @@ impl Calls {
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub(crate) async fn flush(&self) -> crm::Result<()> {
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if let Some(limits) = &self.rate_limits {
             limits.forget_full();
         }

@@ -3,12 +3,15 @@
 //! so that no request waits for that.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crm::credits;
 use crm::time::Timestamp;
 use store::Store;
 use uuid::Uuid;
+
+use crate::operation::READ;
 
 /// The meter of one server. Several on one database each learn what the others
 /// have counted when they write down their own.
@@ -20,6 +23,8 @@ pub(crate) struct Meter {
     /// What was used at the end of months that are over, and is not written
     /// down yet.
     ended: Mutex<Vec<(Uuid, Count)>>,
+    /// More than reads was counted since that was last written down.
+    writes: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -39,6 +44,7 @@ impl Meter {
             allowance,
             counts: Mutex::default(),
             ended: Mutex::default(),
+            writes: AtomicBool::default(),
         }
     }
 
@@ -89,6 +95,9 @@ impl Meter {
     /// Counts a call of a workspace whose [`remaining`](Self::remaining) has
     /// been asked; what is left after it.
     pub(crate) fn charge(&self, workspace_id: Uuid, cost: i64) -> i64 {
+        if cost > READ {
+            self.writes.store(true, Ordering::Relaxed);
+        }
         match self.counts().get_mut(&workspace_id) {
             Some(count) => {
                 count.fresh += cost;
@@ -98,8 +107,14 @@ impl Meter {
         }
     }
 
+    /// Whether more than reads was counted and is not written down yet.
+    pub(crate) fn has_writes(&self) -> bool {
+        self.writes.load(Ordering::Relaxed)
+    }
+
     /// Adds what was counted since the last time to the database.
     pub(crate) async fn flush(&self) -> crm::Result<()> {
+        let has_writes = self.writes.swap(false, Ordering::Relaxed);
         let ended = std::mem::take(&mut *self.ended());
         let mut fresh: Vec<_> = ended.clone();
         fresh.extend(self.counts().iter().map(|(id, count)| (*id, count.clone())));
@@ -121,6 +136,7 @@ impl Meter {
             Ok(written) => written,
             Err(error) => {
                 self.ended().extend(ended);
+                self.writes.fetch_or(has_writes, Ordering::Relaxed);
                 return Err(error);
             }
         };

@@ -387,7 +387,7 @@ impl Shape {
 }
 
 /// What a read costs, and what a write costs, in credits.
-const READ: i64 = 1;
+pub(crate) const READ: i64 = 1;
 const WRITE: i64 = 2;
 
 impl Declaration {

@@ -265,12 +265,20 @@ impl Service {
 
     /// Writes down what has been counted in memory: credits, and when keys were
     /// last used. Forgets kept answers that are given no more, and rates of keys
-    /// that rest. Wanted every second or so, and at the end.
+    /// that rest. Wanted at the end.
     ///
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub async fn flush(&self) -> crm::Result<()> {
         self.calls.flush().await
+    }
+
+    /// The same, as far as it can't wait. Wanted every second or so.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn tend(&self) -> crm::Result<()> {
+        self.calls.tend().await
     }
 
     /// The answer, and the route for the log.

@@ -25,7 +25,7 @@ use super::{Failure, open_migrated};
 use crate::config::Configuration;
 use crate::server::{self, Limits};
 
-/// How often what is counted in memory is written down.
+/// How often what is counted in memory is written down, as far as it can't wait.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// How the server is run.
@@ -228,7 +228,7 @@ pub(super) async fn flush_regularly(service: Arc<Service>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = service.flush().await {
+        if let Err(error) = service.tend().await {
             tracing::warn!(%error, "what is done every second failed; tried again soon");
         }
     }
