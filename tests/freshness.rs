@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Value, json};
 
 use crate::fixtures::{Pipeline, create, list, read};
-use crate::harness::Client;
+use crate::harness::{Client, Engine, eventually};
 
 /// Where a name can be read that all of these are to show: one by its id, and the
 /// newest in a list.
@@ -87,6 +87,31 @@ on_both_engines! {
                 assert_eq!(line.get("payment_status").is_some(), sees, "{line}");
             }
         }
+    }
+
+    fn on_sqlite_what_was_answered_is_given_again_until_someone_writes(server: &Server) {
+        let client = server.client();
+        let id = create(&client, "/opportunities", json!({"name": "Engine"}));
+        let counted = |name: &str| {
+            let page = client.without_key().under("").get("/metrics").expect(200).text;
+            let series = format!("dealwright_response_cache_{name}_total ");
+            let found = page.lines().find_map(|line| line.strip_prefix(&series));
+            found.expect("a counter").parse::<u64>().expect("a number")
+        };
+        let read = || client.get(&format!("/opportunities/{id}")).expect(200).data();
+        let kept = u64::from(server.engine() == Engine::Sqlite);
+        // Whether a read can know that nobody writes at this moment is up to chance, as
+        // the server itself writes down what calls have cost.
+        eventually("it is given again", || {
+            read();
+            let before = counted("hits");
+            read();
+            (counted("hits") - before == kept).then_some(())
+        });
+        client.patch(&format!("/opportunities/{id}"), json!({"name": "Mill"})).expect(200);
+        let (hits, misses) = (counted("hits"), counted("misses"));
+        assert_eq!(read()["name"], "Mill");
+        assert_eq!((counted("hits"), counted("misses")), (hits, misses + kept));
     }
 
     fn an_answer_that_is_given_again_still_says_what_it_cost_and_what_was_ignored(server: &Server) {

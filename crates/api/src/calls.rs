@@ -164,6 +164,11 @@ impl Calls {
         }
     }
 
+    /// What is kept of their answers.
+    pub(crate) fn responses(&self) -> &ResponseCache {
+        &self.responses
+    }
+
     /// Lets in whoever has this key.
     ///
     /// # Errors

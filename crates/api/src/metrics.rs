@@ -18,6 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 use store::{COMMIT_SIZES, Store};
 use tokio::sync::Mutex;
 
+use crate::response_cache::ResponseCache;
+
 /// The upper bounds by which the time of requests is sorted, in seconds: a
 /// point read takes less than a millisecond, a bulk call up to a few seconds.
 const DURATIONS: [f64; 13] = [
@@ -79,7 +81,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, responses: &ResponseCache) -> Self {
         let requests = Family::new_with_constructor(duration_histogram as fn() -> Histogram);
         let mut metrics = Self {
             registry: Registry::default(),
@@ -92,11 +94,11 @@ impl Metrics {
             counted: Mutex::new(None),
             store,
         };
-        metrics.register();
+        metrics.register(responses);
         metrics
     }
 
-    fn register(&mut self) {
+    fn register(&mut self, responses: &ResponseCache) {
         let registry = &mut self.registry;
         registry.register_with_unit(
             "dealwright_http_request_duration",
@@ -119,6 +121,16 @@ impl Metrics {
             "dealwright_http_requests_refused",
             "Requests that found no place",
             self.refused.clone(),
+        );
+        registry.register(
+            "dealwright_response_cache_hits",
+            "Answers that were given again, as nobody has written anything since (SQLite)",
+            responses.hits.clone(),
+        );
+        registry.register(
+            "dealwright_response_cache_misses",
+            "Answers that might have been kept and were read (SQLite)",
+            responses.misses.clone(),
         );
         registry.register(
             "dealwright_connections",

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crm::Caller;
+use prometheus_client::metrics::counter::Counter;
 use serde_json::Value;
 use store::Db;
 use uuid::Uuid;
@@ -21,7 +22,13 @@ const ROOM: usize = 24 * 1024 * 1024;
 const OVERHEAD: usize = 128;
 
 #[derive(Default)]
-pub(crate) struct ResponseCache(Mutex<Kept>);
+pub(crate) struct ResponseCache {
+    kept: Mutex<Kept>,
+    /// Answers that were given again.
+    pub(crate) hits: Counter,
+    /// Answers that were read although they might have been kept.
+    pub(crate) misses: Counter,
+}
 
 #[derive(Default)]
 struct Kept {
@@ -60,8 +67,10 @@ impl ResponseCache {
             return answer();
         };
         if let Some(kept) = self.kept().at(revision, &key) {
+            self.hits.inc();
             return Ok(Some(kept.to_vec()));
         }
+        self.misses.inc();
         let fresh = answer()?;
         if let Some(fresh) = &fresh {
             self.kept().keep(revision, key, fresh);
@@ -71,7 +80,7 @@ impl ResponseCache {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Whatever panicked, each answer is whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -208,18 +208,19 @@ impl Service {
     pub fn new(store: Store, options: &Options) -> Arc<Self> {
         let operations: Arc<[_]> = operations::all().into();
         let pages = pages::all(&operations, &options.public_url);
+        let calls = Calls::new(
+            store.clone(),
+            options.monthly_credits,
+            options.enforce_credits,
+            options.rate_limit,
+        );
         Arc::new(Self {
             routes: Routes::new(&operations, &pages),
-            calls: Calls::new(
-                store.clone(),
-                options.monthly_credits,
-                options.enforce_credits,
-                options.rate_limit,
-            ),
+            metrics: Metrics::new(store.clone(), calls.responses()),
+            calls,
             places: Arc::new(Semaphore::new(options.max_requests)),
             files: Arc::new(Semaphore::new((options.max_requests / 8).max(1))),
             max_requests: options.max_requests,
-            metrics: Metrics::new(store.clone()),
             metrics_access: options.metrics,
             mcp: Door::new(&options.public_url),
             tools: OnceLock::new(),
