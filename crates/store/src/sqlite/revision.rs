@@ -47,3 +47,28 @@ impl Sight {
         self.current.get()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_overtaken_at_something_new_has_no_number_for_it() {
+        let revisions = Revisions::default();
+        let [one, other] = [0; 2].map(|_| Sight::of(revisions.clone()));
+        one.begin();
+        other.begin();
+        assert_eq!(other.revision(7), Some(1));
+        // It may have looked before what the other has seen.
+        assert_eq!(one.revision(7), None);
+        assert_eq!(one.revision(7), None);
+
+        one.begin();
+        other.begin();
+        assert_eq!((one.revision(7), other.revision(7)), (Some(2), Some(2)));
+
+        other.begin();
+        assert_eq!(other.revision(8), Some(3));
+        assert_eq!(one.revision(7), Some(2));
+    }
+}
