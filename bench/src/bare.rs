@@ -142,7 +142,7 @@ impl Contender for Loop {
     }
 }
 
-/// Opens a database as the server's writer does.
+/// Opens a database as the server's writer does, which has a thread put its log back.
 fn open(file: &Path) -> Result<Connection, Failure> {
     let connection = Connection::open(file)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

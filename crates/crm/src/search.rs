@@ -192,7 +192,7 @@ pub fn narrow<R: Searchable>(
 /// Whether so many documents match that it is better to walk through them.
 fn is_common<R: Searchable>(db: &Db<'_>, needles: &[String]) -> Result<bool> {
     match db.engine().count_containing(R::INDEX, needles, COMMON) {
-        Some((sql, value)) => Ok(db.query_one(&sql, &[value], |row| row.get::<i64>(0))? == COMMON),
+        Some((sql, values)) => Ok(db.query_one(&sql, &values, |row| row.get::<i64>(0))? == COMMON),
         None => Ok(false),
     }
 }

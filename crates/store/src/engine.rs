@@ -1,6 +1,6 @@
 //! The few places where the two engines need different SQL.
 
-use crate::Value;
+use crate::{Value, trigrams};
 
 /// Which engine, and what it spells differently. Every function gives a piece
 /// of SQL; no text of a user's ever becomes part of one.
@@ -159,13 +159,14 @@ impl Engine {
     ) -> (String, Vec<Value>) {
         let pattern = Pattern::any_of(terms);
         match self {
-            Self::Sqlite => (
-                format!(
-                    "{alias}.rowid in (select rowid from {table}_index \
-                     where {table}_index match ${param})"
-                ),
-                vec![pattern.fts_query()],
-            ),
+            Self::Sqlite => {
+                let (certain, values) = pattern.fts_query(&format!("{alias}.doc"), param);
+                let condition = format!(
+                    "({alias}.rowid in (select rowid from {table}_index \
+                     where {table}_index match ${param}){certain})"
+                );
+                (condition, values)
+            }
             Self::Postgres => pattern.likes(&format!("{alias}.doc"), param),
         }
     }
@@ -210,14 +211,17 @@ impl Engine {
     ) -> Walk {
         match self {
             // The index itself is in the order in which rows were added.
-            Self::Sqlite => Walk {
-                from: format!(
-                    "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
-                ),
-                condition: format!("i.{table}_index match ${param}"),
-                values: vec![pattern.fts_query()],
-                order: "i.rowid".to_owned(),
-            },
+            Self::Sqlite => {
+                let (certain, values) = pattern.fts_query(&format!("{alias}.doc"), param);
+                Walk {
+                    from: format!(
+                        "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
+                    ),
+                    condition: format!("i.{table}_index match ${param}{certain}"),
+                    values,
+                    order: "i.rowid".to_owned(),
+                }
+            }
             Self::Postgres => {
                 let (condition, values) = pattern.likes(&format!("{alias}.doc"), param);
                 Walk {
@@ -231,7 +235,7 @@ impl Engine {
     }
 
     /// The statement that counts, no further than `limit`, how many rows of
-    /// `table` contain one of `terms`, and what to bind at `$1`: for whoever has
+    /// `table` contain one of `terms`, and what to bind from `$1` on: for whoever has
     /// to choose between [`contains`](Self::contains) and
     /// [`scan_contains`](Self::scan_contains). None on PostgreSQL, which
     /// [chooses by itself](crate::Db::plan_for_values).
@@ -241,15 +245,20 @@ impl Engine {
         table: &str,
         terms: &[String],
         limit: i64,
-    ) -> Option<(String, Value)> {
+    ) -> Option<(String, Vec<Value>)> {
         match self {
-            Self::Sqlite => Some((
-                format!(
-                    "select count(*) from (
-                         select 1 from {table}_index where {table}_index match $1 limit {limit})"
-                ),
-                Pattern::any_of(terms).fts_query(),
-            )),
+            Self::Sqlite => {
+                let Walk {
+                    from,
+                    condition,
+                    values,
+                    ..
+                } = self.newest_matching(table, "t", 1, &Pattern::any_of(terms));
+                let sql = format!(
+                    "select count(*) from (select 1 from {from} where {condition} limit {limit})"
+                );
+                Some((sql, values))
+            }
             Self::Postgres => None,
         }
     }
@@ -286,11 +295,28 @@ impl Pattern {
         Self::Any(terms.iter().cloned().map(Self::Text).collect())
     }
 
-    /// FTS5's query for it, each text taken as it is.
-    fn fts_query(&self) -> Value {
-        Value::Text(self.spelled(" AND ", " OR ", &mut |text| {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        }))
+    /// FTS5's query for it, to bind at `$first`, with what makes certain of it in
+    /// `column` as a further condition: of a long text not all parts are looked up.
+    fn fts_query(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+        let query = self.spelled(" AND ", " OR ", &mut |text| {
+            let parts = trigrams::telling(text);
+            let quoted = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
+            format!("({})", quoted.collect::<Vec<_>>().join(" AND "))
+        });
+        let mut values = vec![Value::Text(query)];
+        let mut is_certain = true;
+        let condition = self.spelled(" and ", " or ", &mut |text| {
+            is_certain &= trigrams::is_one(text);
+            values.push(Value::Text(text.to_owned()));
+            format!("instr({column}, ${}) > 0", first + values.len() - 1)
+        });
+        match is_certain {
+            true => {
+                values.truncate(1);
+                (String::new(), values)
+            }
+            false => (format!(" and {condition}"), values),
+        }
     }
 
     /// The condition that it is found in `column`, and what to bind from `$first`

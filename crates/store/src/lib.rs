@@ -45,6 +45,7 @@ mod spans;
 mod sqlite;
 mod tls;
 pub mod transfer;
+mod trigrams;
 mod value;
 
 use std::ops::{ControlFlow, Deref};

@@ -57,7 +57,7 @@ impl Checkpointer {
 
 /// What the writer does after each commit, by how many pages the log holds.
 ///
-/// It fails never: an error would be taken for one of the commit, which is done, and
+/// It never fails: an error would be taken for one of the commit, which is done, and
 /// what is not put back is still in the log.
 fn after_commit(
     ask: SyncSender<()>,
@@ -89,16 +89,20 @@ fn after_commit(
 
 /// The thread, until the writer no longer asks.
 fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<()>) {
-    let mut file = None;
+    let (mut file, mut failed) = (None, false);
     while asked.recv().is_ok() {
         let done = match &file {
             Some(file) => Ok(file),
             None => LoggedFile::open(&path, &options).map(|opened| &*file.insert(opened)),
         };
         let done = done.and_then(|file| (0..PASSES).try_for_each(|_| file.put_log_back()));
-        if let Err(error) = done {
+        // It is asked again after the next commit, and need not be told again of.
+        if let Err(error) = &done
+            && !failed
+        {
             tracing::warn!(%error, "the log was not put back");
         }
+        failed = done.is_err();
         if tell.send(()).is_err() {
             break;
         }

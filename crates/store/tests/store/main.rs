@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use serde_json::json;
-use store::{Engine, Error, FromColumn, Migration, Options, Store, Target, Value, params};
+use store::{Engine, Error, FromColumn, Migration, Options, Pattern, Store, Target, Value, params};
 use uuid::Uuid;
 
 /// A new, empty database that goes away with this.
@@ -697,6 +697,43 @@ on_both_engines! {
                 }).await.unwrap_or_else(|error: Error| panic!("{term}: {error}"));
                 assert_eq!(numbers, found, "{term} indexed: {indexed}");
             }
+        }
+    }
+
+    async fn a_text_is_found_as_a_whole_and_not_where_its_parts_are(home: with_index) {
+        let docs = [
+            "roof repair, zinc or tin, near the old installation",
+            "installation of a zinc roof", "zinc roof: installation of a",
+            "the installation of a zinc roof is done", "installation of a zink roof",
+        ];
+        home.store.write(move |tx| -> Result<(), Error> {
+            for (number, doc) in (0_i64..).zip(docs) {
+                tx.execute("insert into note values ($1, $2)", &params![number, doc])?;
+            }
+            Ok(())
+        }).await.unwrap();
+        for (terms, found) in [
+            (vec!["installation of a zinc roof"], vec![3, 1]),
+            (vec!["a zinc roof", "roof repair, zinc"], vec![3, 1, 0]),
+            (vec!["of a zinc roof: installation"], vec![]),
+            (vec!["installation of a zin"], vec![4, 3, 1]),
+            (vec!["zin"], vec![4, 3, 2, 1, 0]),
+        ] {
+            let terms: Vec<_> = terms.into_iter().map(str::to_owned).collect();
+            let (numbers, count) = home.store.read(move |db| -> Result<_, Error> {
+                let walk = db.engine().newest_matching("note", "n", 1, &Pattern::any_of(&terms));
+                let sql = format!(
+                    "select n.number from {} where {} order by {} desc",
+                    walk.from, walk.condition, walk.order.replace("n.id", "n.number")
+                );
+                let numbers = db.query(&sql, &walk.values, |row| row.get::<i64>(0))?;
+                let count = match db.engine().count_containing("note", &terms, 100) {
+                    Some((sql, values)) => db.query_one(&sql, &values, |row| row.get(0))?,
+                    None => numbers.len() as i64,
+                };
+                Ok((numbers, count))
+            }).await.unwrap();
+            assert_eq!((&numbers, count), (&found, found.len() as i64));
         }
     }
 
