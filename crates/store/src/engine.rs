@@ -298,25 +298,25 @@ impl Pattern {
     /// FTS5's query for it, to bind at `$first`, with what makes certain of it in
     /// `column` as a further condition: of a long text not all parts are looked up.
     fn fts_query(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+        let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+        let mut is_certain = true;
         let query = self.spelled(" AND ", " OR ", &mut |text| {
-            let parts = trigrams::telling(text);
-            let quoted = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
-            format!("({})", quoted.collect::<Vec<_>>().join(" AND "))
+            if !trigrams::is_long(text) {
+                return quoted(text);
+            }
+            is_certain = false;
+            let parts: Vec<_> = trigrams::telling(text).map(quoted).collect();
+            format!("({})", parts.join(" AND "))
         });
         let mut values = vec![Value::Text(query)];
-        let mut is_certain = true;
+        if is_certain {
+            return (String::new(), values);
+        }
         let condition = self.spelled(" and ", " or ", &mut |text| {
-            is_certain &= trigrams::is_one(text);
             values.push(Value::Text(text.to_owned()));
             format!("instr({column}, ${}) > 0", first + values.len() - 1)
         });
-        match is_certain {
-            true => {
-                values.truncate(1);
-                (String::new(), values)
-            }
-            false => (format!(" and {condition}"), values),
-        }
+        (format!(" and {condition}"), values)
     }
 
     /// The condition that it is found in `column`, and what to bind from `$first`
