@@ -142,7 +142,8 @@ impl Contender for Loop {
     }
 }
 
-/// Opens a database as the server's writer does, which has a thread put its log back.
+/// Opens a database as the server's writer does; but it puts its log back itself, for
+/// which the server has a thread.
 fn open(file: &Path) -> Result<Connection, Failure> {
     let connection = Connection::open(file)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

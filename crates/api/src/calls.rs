@@ -360,9 +360,9 @@ impl Calls {
     /// # Errors
     /// As `flush`.
     pub(crate) async fn tend(&self) -> crm::Result<()> {
-        // On PostgreSQL other servers wait for the counts, and nothing is kept that a
-        // commit would end.
-        let may_wait = self.store.engine() == Engine::Sqlite;
+        // Other servers go by the counts where these are enforced. On PostgreSQL nothing
+        // is kept that a commit would end.
+        let may_wait = self.store.engine() == Engine::Sqlite && !self.enforce_credits;
         let flushed = *self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.meter.has_writes() && may_wait && flushed.elapsed() < READS_WAIT {
             return Ok(());
@@ -377,12 +377,12 @@ impl Calls {
     /// # Errors
     /// What the database answers; nothing that was counted is lost.
     pub(crate) async fn flush(&self) -> crm::Result<()> {
-        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if let Some(limits) = &self.rate_limits {
             limits.forget_full();
         }
         self.meter.flush().await?;
         self.keys.flush().await?;
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let now = Timestamp::now();
         let expired = self
             .store

@@ -95,10 +95,12 @@ impl Meter {
     /// Counts a call of a workspace whose [`remaining`](Self::remaining) has
     /// been asked; what is left after it.
     pub(crate) fn charge(&self, workspace_id: Uuid, cost: i64) -> i64 {
+        let mut counts = self.counts();
+        // While no flush can look.
         if cost > READ {
             self.writes.store(true, Ordering::Relaxed);
         }
-        match self.counts().get_mut(&workspace_id) {
+        match counts.get_mut(&workspace_id) {
             Some(count) => {
                 count.fresh += cost;
                 self.allowance - count.stored - count.fresh

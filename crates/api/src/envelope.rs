@@ -69,7 +69,7 @@ pub(crate) trait Answer: Send + 'static {
     /// Whether it is a list, which is answered with its `pagination`.
     const HAS_PAGES: bool = false;
 
-    /// Fields inside the request that nothing asked for.
+    /// Fields inside the request that nothing asked for; only what is written has any.
     fn take_unknown(&mut self) -> Vec<String> {
         Vec::new()
     }

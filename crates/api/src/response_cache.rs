@@ -73,7 +73,8 @@ impl ResponseCache {
         self.misses.inc();
         let fresh = answer()?;
         if let Some(fresh) = &fresh {
-            self.kept().keep(revision, key, fresh);
+            // Dropped when others may go on.
+            let _outdated = self.kept().keep(revision, key, fresh);
         }
         Ok(fresh)
     }
@@ -92,17 +93,22 @@ impl Kept {
         }
     }
 
-    fn keep(&mut self, revision: u64, key: Key, answer: &[u8]) {
-        if self.revision < revision {
-            *self = Self {
+    /// Keeps an answer, and gives back what is kept no longer.
+    fn keep(&mut self, revision: u64, key: Key, answer: &[u8]) -> Option<Self> {
+        let outdated = (self.revision < revision).then(|| {
+            let new = Self {
                 revision,
                 ..Self::default()
             };
-        }
+            std::mem::replace(self, new)
+        });
         let takes = key.0.len() + answer.len() + OVERHEAD;
-        if self.revision == revision && self.taken + takes <= ROOM {
+        if self.revision == revision
+            && self.taken + takes <= ROOM
+            && self.answers.insert(key, answer.into()).is_none()
+        {
             self.taken += takes;
-            self.answers.insert(key, answer.into());
         }
+        outdated
     }
 }

@@ -248,14 +248,15 @@ impl Engine {
     ) -> Option<(String, Vec<Value>)> {
         match self {
             Self::Sqlite => {
-                let Walk {
-                    from,
-                    condition,
-                    values,
-                    ..
-                } = self.newest_matching(table, "t", 1, &Pattern::any_of(terms));
+                let (certain, values) = Pattern::any_of(terms).fts_query("t.doc", 1);
+                let documents = match certain.is_empty() {
+                    true => String::new(),
+                    false => format!(" cross join {table} t on t.rowid = i.rowid"),
+                };
                 let sql = format!(
-                    "select count(*) from (select 1 from {from} where {condition} limit {limit})"
+                    "select count(*) from (
+                         select 1 from {table}_index i{documents}
+                         where i.{table}_index match $1{certain} limit {limit})"
                 );
                 Some((sql, values))
             }

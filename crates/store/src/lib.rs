@@ -462,8 +462,9 @@ impl<'a> Db<'a> {
     /// one see the same: nobody, in whichever process, has committed anything between
     /// the moments at which they look.
     ///
-    /// None where there is no cheap way to know: on PostgreSQL, in a [`Tx`], and now and
-    /// then while others commit.
+    /// They may see the same and have different ones. None where there is no cheap way to
+    /// know: on PostgreSQL, in a [`Tx`], and where several readers look at something new
+    /// at once.
     ///
     /// # Errors
     /// The database's.

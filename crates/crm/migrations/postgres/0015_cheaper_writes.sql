@@ -1,91 +1,59 @@
 -- What the cards and the opportunities that a statement adds are worth is added up
--- together: within a transaction every change of a row leaves one more version of it
--- that the next has to pass.
+-- together: rows that are copied are many to a statement, and within a transaction every
+-- change of a row leaves one more version of it that the next has to pass. They may come
+-- before what they belong to: whichever comes last finds the other.
 
-create function add_stage_values(added stage_values) returns void language sql as $$
-    insert into stage_values select added.*
+create function value_new_cards() returns trigger language plpgsql as $$
+begin
+    insert into stage_values (workspace_id, stage_id, currency, probability, cards, billions, rest)
+    select c.workspace_id, c.stage_id, o.currency, coalesce(o.probability, -1), count(*),
+           sum(coalesce(o.value, o.products_value) / 1000000000),
+           sum(coalesce(o.value, o.products_value) % 1000000000)
+    from added c
+    join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+    group by 1, 2, 3, 4
+    order by 1, 2, 3, 4
     on conflict (workspace_id, stage_id, currency, probability) do update
     set cards = stage_values.cards + excluded.cards,
         billions = stage_values.billions + excluded.billions,
-        rest = stage_values.rest + excluded.rest
-$$;
-
-create function add_stage_margins(added stage_margins) returns void language sql as $$
-    insert into stage_margins select added.*
+        rest = stage_values.rest + excluded.rest;
+    insert into stage_margins
+        (workspace_id, stage_id, currency, cards, other_costs,
+         products_billions, products_rest, cost_billions, cost_rest)
+    select c.workspace_id, c.stage_id, o.currency, count(*),
+           count(*) filter (where o.other_costs > 0),
+           sum(o.products_value / 1000000000), sum(o.products_value % 1000000000),
+           sum(o.products_cost / 1000000000), sum(o.products_cost % 1000000000)
+    from added c
+    join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
+    where o.product_lines > 0
+    group by 1, 2, 3
+    order by 1, 2, 3
     on conflict (workspace_id, stage_id, currency) do update
     set cards = stage_margins.cards + excluded.cards,
         other_costs = stage_margins.other_costs + excluded.other_costs,
         products_billions = stage_margins.products_billions + excluded.products_billions,
         products_rest = stage_margins.products_rest + excluded.products_rest,
         cost_billions = stage_margins.cost_billions + excluded.cost_billions,
-        cost_rest = stage_margins.cost_rest + excluded.cost_rest
-$$;
-
--- Rows that are copied in may come before what they belong to: whichever comes last
--- finds the other.
-
-create function value_new_cards() returns trigger language plpgsql as $$
-declare
-    counted_values stage_values;
-    counted_margins stage_margins;
-begin
-    for counted_values in
-        select c.workspace_id, c.stage_id, o.currency, coalesce(o.probability, -1), count(*),
-               sum(coalesce(o.value, o.products_value) / 1000000000),
-               sum(coalesce(o.value, o.products_value) % 1000000000)
-        from added c
-        join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
-        group by 1, 2, 3, 4
-        order by 1, 2, 3, 4
-    loop
-        perform add_stage_values(counted_values);
-    end loop;
-    for counted_margins in
-        select c.workspace_id, c.stage_id, o.currency, count(*),
-               count(*) filter (where o.other_costs > 0),
-               sum(o.products_value / 1000000000), sum(o.products_value % 1000000000),
-               sum(o.products_cost / 1000000000), sum(o.products_cost % 1000000000)
-        from added c
-        join opportunities o on o.workspace_id = c.workspace_id and o.id = c.opportunity_id
-        where o.product_lines > 0
-        group by 1, 2, 3
-        order by 1, 2, 3
-    loop
-        perform add_stage_margins(counted_margins);
-    end loop;
+        cost_rest = stage_margins.cost_rest + excluded.cost_rest;
     return null;
 end
 $$;
 
 create function value_new_opportunities() returns trigger language plpgsql as $$
-declare
-    counted_values stage_values;
-    counted_margins stage_margins;
 begin
-    for counted_values in
-        select c.workspace_id, c.stage_id, o.currency, coalesce(o.probability, -1), count(*),
-               sum(coalesce(o.value, o.products_value) / 1000000000),
-               sum(coalesce(o.value, o.products_value) % 1000000000)
-        from added o
-        join cards c on c.workspace_id = o.workspace_id and c.opportunity_id = o.id
-        group by 1, 2, 3, 4
-        order by 1, 2, 3, 4
-    loop
-        perform add_stage_values(counted_values);
-    end loop;
-    for counted_margins in
-        select c.workspace_id, c.stage_id, o.currency, count(*),
-               count(*) filter (where o.other_costs > 0),
-               sum(o.products_value / 1000000000), sum(o.products_value % 1000000000),
-               sum(o.products_cost / 1000000000), sum(o.products_cost % 1000000000)
-        from added o
-        join cards c on c.workspace_id = o.workspace_id and c.opportunity_id = o.id
-        where o.product_lines > 0
-        group by 1, 2, 3
-        order by 1, 2, 3
-    loop
-        perform add_stage_margins(counted_margins);
-    end loop;
+    insert into stage_values (workspace_id, stage_id, currency, probability, cards, billions, rest)
+    select c.workspace_id, c.stage_id, o.currency, coalesce(o.probability, -1), count(*),
+           sum(coalesce(o.value, o.products_value) / 1000000000),
+           sum(coalesce(o.value, o.products_value) % 1000000000)
+    from added o
+    join cards c on c.workspace_id = o.workspace_id and c.opportunity_id = o.id
+    group by 1, 2, 3, 4
+    order by 1, 2, 3, 4
+    on conflict (workspace_id, stage_id, currency, probability) do update
+    set cards = stage_values.cards + excluded.cards,
+        billions = stage_values.billions + excluded.billions,
+        rest = stage_values.rest + excluded.rest;
     return null;
 end
 $$;
@@ -97,6 +65,5 @@ create trigger stage_values_removed after delete on cards
     for each row execute function value_card();
 
 drop trigger stage_values_opportunity_added on opportunities;
-drop trigger stage_margins_opportunity_added on opportunities;
 create trigger stage_values_opportunity_added after insert on opportunities
     referencing new table as added for each statement execute function value_new_opportunities();

@@ -20,8 +20,8 @@ use crate::{Error, Options};
 /// than it is put back would grow without end.
 const MOST_PAGES: u32 = 4 * LOG_PAGES;
 
-/// How often the thread goes over the log: each time it finds what was written the time
-/// before, which is less and less, and the last of it the writer has to wait for.
+/// How often the thread goes over the log at most: each time it finds what was written
+/// the time before, which is less and less, and the last of it the writer has to wait for.
 const PASSES: usize = 4;
 
 pub(super) struct Checkpointer(JoinHandle<()>);
@@ -61,49 +61,56 @@ impl Checkpointer {
 /// what is not put back is still in the log.
 fn after_commit(
     ask: SyncSender<()>,
-    told: Receiver<()>,
+    told: Receiver<bool>,
 ) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
     let mut under_way = false;
+    let mut ask_from = LOG_PAGES;
     move |log, pages| {
         let pages = pages.unsigned_abs();
-        let is_my_turn = match under_way {
-            true if pages >= MOST_PAGES => {
-                // Without an answer it has ended.
-                let _ = told.recv();
-                true
+        if under_way {
+            let answer = match pages >= MOST_PAGES {
+                true => told.recv().map_err(|_| TryRecvError::Disconnected),
+                false => told.try_recv(),
+            };
+            match answer {
+                Err(TryRecvError::Empty) => return Ok(()),
+                // A reader needs what the log holds: nothing is gained before it ends.
+                Ok(false) => ask_from = pages.saturating_add(LOG_PAGES),
+                Ok(true) | Err(TryRecvError::Disconnected) => {
+                    ask_from = LOG_PAGES;
+                    let _ = log.checkpoint();
+                }
             }
-            true => told.try_recv() != Err(TryRecvError::Empty),
-            false if pages < LOG_PAGES => false,
-            false => {
-                under_way = ask.try_send(()).is_ok();
-                !under_way
-            }
-        };
-        if is_my_turn {
             under_way = false;
-            let _ = log.checkpoint();
+        } else if pages < LOG_PAGES {
+            ask_from = LOG_PAGES;
+        } else if pages >= ask_from {
+            under_way = ask.try_send(()).is_ok();
+            if !under_way {
+                let _ = log.checkpoint();
+            }
         }
         Ok(())
     }
 }
 
-/// The thread, until the writer no longer asks.
-fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<()>) {
-    let (mut file, mut failed) = (None, false);
+/// The thread, until the writer no longer asks. It tells whether anything was put back.
+fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<bool>) {
+    let (mut file, mut has_failed) = (None, false);
     while asked.recv().is_ok() {
-        let done = match &file {
+        let file = match &mut file {
             Some(file) => Ok(file),
-            None => LoggedFile::open(&path, &options).map(|opened| &*file.insert(opened)),
+            None => LoggedFile::open(&path, &options).map(|opened| file.insert(opened)),
         };
-        let done = done.and_then(|file| (0..PASSES).try_for_each(|_| file.put_log_back()));
-        // It is asked again after the next commit, and need not be told again of.
+        let done = file.and_then(LoggedFile::put_log_back);
+        // The next time is soon.
         if let Err(error) = &done
-            && !failed
+            && !has_failed
         {
             tracing::warn!(%error, "the log was not put back");
         }
-        failed = done.is_err();
-        if tell.send(()).is_err() {
+        has_failed = done.is_err();
+        if tell.send(done.unwrap_or(false)).is_err() {
             break;
         }
     }
@@ -115,6 +122,8 @@ struct LoggedFile {
     /// None where nothing has to be on the disk. It is never closed: a process that
     /// closes a file loses all locks that it has on it, and so do its connections.
     file: Option<&'static File>,
+    /// How many pages of the log were in the file the last time.
+    put: i64,
 }
 
 impl LoggedFile {
@@ -125,17 +134,25 @@ impl LoggedFile {
         Ok(Self {
             session,
             file: file.map_err(|error| unsynced(&error))?,
+            put: 0,
         })
     }
 
+    /// Whether any of it was still to be put back, and no reader needs it there.
+    ///
     /// SQLite itself lets the disk write only when all of the log is in the file, for
     /// which the writer would have to wait.
-    fn put_log_back(&self) -> Result<(), Error> {
-        self.session.put_log_back()?;
-        match self.file {
-            Some(file) => file.sync_data().map_err(|error| unsynced(&error)),
-            None => Ok(()),
+    fn put_log_back(&mut self) -> Result<bool, Error> {
+        for pass in 0..PASSES {
+            let before = std::mem::replace(&mut self.put, self.session.put_log_back()?);
+            if self.put == before {
+                return Ok(pass > 0);
+            }
+            if let Some(file) = self.file {
+                file.sync_data().map_err(|error| unsynced(&error))?;
+            }
         }
+        Ok(true)
     }
 }
 

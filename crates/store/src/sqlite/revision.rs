@@ -19,7 +19,8 @@ pub(super) struct Sight {
     revisions: Revisions,
     /// The data version, as SQLite calls it, at the last look.
     seen: Cell<Option<i64>>,
-    /// The number of what the transaction sees, provided that it is nothing new.
+    /// The number of what the transaction sees: until it has looked, provided that it
+    /// is nothing new.
     current: Cell<Option<u64>>,
 }
 

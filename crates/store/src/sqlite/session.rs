@@ -22,8 +22,7 @@ const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
 /// How many pages the log holds before they are put back into the file: more of
 /// them, and a page that many commits change is put back once for all of them;
-/// fewer, and the commit that puts them back takes less long, and a start after a
-/// crash has less to read. 32 MiB.
+/// fewer, and it takes less long, and a start after a crash has less to read. 32 MiB.
 pub(super) const LOG_PAGES: u32 = 8_192;
 
 /// The table of what the text indexes have yet to learn: see
@@ -143,11 +142,11 @@ impl Session {
     }
 
     /// Puts of the log into the file what no reader needs there, without waiting for
-    /// anyone.
-    pub(super) fn put_log_back(&self) -> Result<(), Error> {
+    /// anyone; how many of its pages are in the file then.
+    pub(super) fn put_log_back(&self) -> Result<i64, Error> {
         let put = || {
             self.connection
-                .query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
+                .query_row("pragma wal_checkpoint(passive)", [], |row| row.get(2))
         };
         put().map_err(|error| translate(&error, None))
     }

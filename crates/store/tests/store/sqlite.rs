@@ -182,28 +182,60 @@ async fn a_misspelt_column_in_quotes_is_an_error() {
     assert!(matches!(result, Err(Error::Engine(_))), "{result:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_is_put_back_into_the_file_however_long_the_writes_go_on() {
-    const MIB: u64 = 1024 * 1024;
-    let home = Home::with_notes(Engine::Sqlite).await;
-    let options = Options {
-        durable: false,
-        ..Options::default()
-    };
-    let store = Store::open(&home.target, options).await.unwrap();
+const MIB: u64 = 1024 * 1024;
+
+/// Writes notes of a MiB each, and returns how long the log was at most.
+async fn write_mebibytes(home: &Home, numbers: std::ops::Range<u128>) -> u64 {
     let mut longest = 0;
-    for number in 0..300 {
+    for number in numbers {
         let body = "x".repeat(MIB as usize);
-        store
-            .write(move |tx| insert(tx, number, &body))
-            .await
-            .unwrap();
-        let log = path(&home).with_extension("db-wal");
+        let written = home.store.write(move |tx| insert(tx, number, &body));
+        written.await.unwrap();
+        let log = path(home).with_extension("db-wal");
         longest = longest.max(std::fs::metadata(log).unwrap().len());
     }
+    longest
+}
+
+async fn file_grows_to(home: &Home, length: u64) {
+    for _ in 0..1000 {
+        if std::fs::metadata(path(home)).unwrap().len() >= length {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the log is not put back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_put_back_into_the_file_however_long_the_writes_go_on() {
+    let home = Home::with_notes(Engine::Sqlite).await;
+    let longest = write_mebibytes(&home, 0..300).await;
     // 128 MiB at most, and what one commit adds.
     assert!(longest < 132 * MIB, "{longest}");
+    file_grows_to(&home, 160 * MIB).await;
+    assert_eq!(count(&home.store).await, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_put_back_also_when_nobody_writes_any_more() {
+    let home = Home::with_notes(Engine::Sqlite).await;
+    write_mebibytes(&home, 0..33).await;
+    file_grows_to(&home, 32 * MIB).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stays_holds_up_no_writer_and_then_the_log_is_put_back() {
+    let home = Home::with_notes(Engine::Sqlite).await;
+    let reader = rusqlite::Connection::open(path(&home)).unwrap();
+    reader
+        .execute_batch("begin; select count(*) from note")
+        .unwrap();
+    write_mebibytes(&home, 0..150).await;
     let file = std::fs::metadata(path(&home)).unwrap().len();
-    assert!(file > 160 * MIB, "{file}");
-    assert_eq!(count(&store).await, 300);
+    assert!(file < 32 * MIB, "what the reader sees was overwritten");
+    drop(reader);
+    write_mebibytes(&home, 150..200).await;
+    file_grows_to(&home, 150 * MIB).await;
+    assert_eq!(count(&home.store).await, 200);
 }
