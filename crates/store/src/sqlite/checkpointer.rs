@@ -94,7 +94,8 @@ fn after_commit(
     }
 }
 
-/// The thread, until the writer no longer asks. It tells whether anything was put back.
+/// The thread, until the writer no longer asks. It tells whether anything is left for
+/// the writer to put back.
 fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<bool>) {
     let (mut file, mut has_failed) = (None, false);
     while asked.recv().is_ok() {
@@ -103,14 +104,15 @@ fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSe
             None => LoggedFile::open(&path, &options).map(|opened| file.insert(opened)),
         };
         let done = file.and_then(LoggedFile::put_log_back);
-        // The next time is soon.
+        // Said once: the next time is soon.
         if let Err(error) = &done
             && !has_failed
         {
             tracing::warn!(%error, "the log was not put back");
         }
         has_failed = done.is_err();
-        if tell.send(done.unwrap_or(false)).is_err() {
+        // What this thread can't do the writer may be able to.
+        if tell.send(done.unwrap_or(true)).is_err() {
             break;
         }
     }
