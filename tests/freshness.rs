@@ -2,6 +2,7 @@
 //! and however often it was read before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -138,8 +139,8 @@ on_both_engines! {
             for client in [server.client(), elsewhere.client(), server.client(), elsewhere.client()] {
                 let (path, told) = (&path, &told);
                 scope.spawn(move || {
-                    let mut seen = 0;
-                    while seen < last {
+                    let (mut seen, until) = (0, Instant::now() + Duration::from_secs(60));
+                    while seen < last && Instant::now() < until {
                         let least = told.load(Ordering::SeqCst).max(seen);
                         let row = client.get(path).expect(200).data();
                         seen = row["value"].as_u64().expect("a value");

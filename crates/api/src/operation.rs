@@ -457,8 +457,8 @@ impl Declaration {
         Self { long: true, ..self }
     }
 
-    /// May give an answer again until something is written. Of the caller it depends
-    /// on the workspace and the scopes alone, and not on the time.
+    /// May give an answer again until something is written, but for a search. Of the
+    /// caller it depends on the workspace and the scopes alone, and not on the time.
     pub(crate) fn cached(self) -> Self {
         Self {
             cached: true,
@@ -476,6 +476,10 @@ impl Declaration {
         let Self {
             long, cached, tool, ..
         } = self;
+        assert!(
+            !(long && cached),
+            "{tool} is kept and so never reads for long"
+        );
         self.end::<N, I>(
             READ,
             Shape::of::<A>(),

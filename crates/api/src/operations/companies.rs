@@ -20,7 +20,6 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/companies", "list_companies")
             .scopes(READ)
-            .cached()
             .about(
                 "List companies",
                 "The newest first. All filters may be combined. To find one by a part of its name \

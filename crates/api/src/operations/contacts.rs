@@ -20,7 +20,6 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/contacts", "list_contacts")
             .scopes(READ)
-            .cached()
             .about(
                 "List contacts",
                 "The newest first. All filters may be combined; `email` and `phone` find one \

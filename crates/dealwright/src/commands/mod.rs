@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Migrate,
     /// Tries the configuration and the database, and reports
     Check,
-    /// Imports companies, contacts, users and opportunities from CSV and XLSX
+    /// Imports companies, contacts, users, products and opportunities from CSV and XLSX
     /// files; exits with 3 when it refused rows
     Import(import::ImportCommand),
     /// Exports a workspace's records as CSV or XLSX, while they are served
