@@ -1,8 +1,8 @@
 //! The trigrams by which FTS5 finds a text.
 //!
 //! Each has a list of all rows that it is in, and the lists of common ones are long: to
-//! go through those of a whole e-mail address takes twenty times as long as to go
-//! through those of a few parts that tell most, and to look into what has these.
+//! go through those of a whole e-mail address takes far longer than to go through those
+//! of the few parts that tell most, and to look into what has these.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
