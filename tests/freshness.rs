@@ -54,6 +54,32 @@ on_both_engines! {
         }
     }
 
+    fn what_one_server_writes_the_other_finds_at_once(server: &Server) {
+        let elsewhere = server.another(&[]);
+        let clients = [server.client(), elsewhere.client()];
+        let ids_found = |client: &Client, path: &str, text: &str| {
+            let found = client.post(&format!("{path}/search"), json!({"query": text})).expect(200);
+            let listed = client.get(&format!("{path}?search={text}")).expect(200);
+            assert_eq!(found.ids(), listed.ids(), "{path} {text}");
+            let all = client.post("/search", json!({"query": text})).expect(200).data();
+            let all = all.as_array().expect("a list").iter().filter(|one| one["rank"] == 1);
+            assert_eq!(all.count(), found.ids().len(), "{path} {text}");
+            found.ids()
+        };
+        for (path, field) in SHOWN {
+            let id = create(&clients[0], path, json!({field: "round0"}));
+            for round in 1..=10 {
+                let [before, name] = [round - 1, round].map(|round| format!("round{round}"));
+                let (writer, reader) = (&clients[round % 2], &clients[(round + 1) % 2]);
+                writer.patch(&format!("{path}/{id}"), json!({field: name})).expect(200);
+                assert_eq!(ids_found(reader, path, &name), [&*id]);
+                assert_eq!(ids_found(writer, path, &before), Vec::<String>::new());
+            }
+            clients[0].delete(&format!("{path}/{id}")).expect(204);
+            assert_eq!(ids_found(&clients[1], path, "round"), Vec::<String>::new());
+        }
+    }
+
     fn an_opportunity_shows_what_became_of_the_cards_around_it(server: &Server) {
         let client = server.client();
         let pipeline = Pipeline::create(&client, "Projects", &["Planned", "Built"]);

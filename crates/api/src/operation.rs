@@ -171,6 +171,7 @@ pub(crate) struct Declaration {
     free: bool,
     overwrites: bool,
     long: bool,
+    searches: bool,
     cached: bool,
 }
 
@@ -404,6 +405,7 @@ impl Declaration {
             free: false,
             overwrites: false,
             long: false,
+            searches: false,
             cached: false,
         }
     }
@@ -452,6 +454,14 @@ impl Declaration {
         }
     }
 
+    /// Finds records by a text, also where it has no parameter that is called so.
+    pub(crate) fn searches(self) -> Self {
+        Self {
+            searches: true,
+            ..self
+        }
+    }
+
     /// May read for longer than the threads that answer have time for.
     pub(crate) fn long(self) -> Self {
         Self { long: true, ..self }
@@ -474,10 +484,14 @@ impl Declaration {
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
         let Self {
-            long, cached, tool, ..
+            long,
+            searches,
+            cached,
+            tool,
+            ..
         } = self;
         assert!(
-            !(long && cached),
+            !(cached && (long || searches)),
             "{tool} is kept and so never reads for long"
         );
         self.end::<N, I>(
@@ -485,8 +499,8 @@ impl Declaration {
             Shape::of::<A>(),
             Box::new(move |call| {
                 Box::pin(async move {
-                    let long = long || call.fields.has(SEARCH);
-                    let key = match cached && !long {
+                    let searches = searches || call.fields.has(SEARCH);
+                    let key = match cached && !searches {
                         true => Key::of(tool, &call.who, &call.path, call.fields.given()),
                         false => None,
                     };
@@ -507,9 +521,10 @@ impl Declaration {
                             None => answer(),
                         }
                     };
-                    let opening = match long {
-                        true => store.scan(work).await?,
-                        false => store.read(work).await?,
+                    let opening = match (searches, long) {
+                        (true, _) => store.search(work).await?,
+                        (false, true) => store.scan(work).await?,
+                        (false, false) => store.read(work).await?,
                     };
                     Ok(Done::Fresh(Reply::opened::<A>(opening, unknown)))
                 })
@@ -579,6 +594,7 @@ impl Declaration {
             free,
             overwrites,
             long: _,
+            searches: _,
             cached: _,
         } = self;
         assert_eq!(

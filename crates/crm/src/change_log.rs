@@ -326,7 +326,7 @@ mod tests {
                 let newest = list(db, &desk.who, &given(json!({ "limit": 100 })))?.items;
                 let (cursor, late) = (newest[99].id, newest[0].changed_at);
                 let key = match db.engine() {
-                    Engine::Sqlite => "sqlite_autoindex_crm_field_change_log_1",
+                    Engine::Sqlite => "PRIMARY KEY",
                     Engine::Postgres => "crm_field_change_log_pkey",
                 };
                 let pages_through = |filter: Json, index: &str| {

@@ -64,4 +64,4 @@ pub mod workspaces;
 
 pub use caller::{Actor, ActorKind, Caller, Ids};
 pub use error::{Error, Problem, Problems, Result};
-pub use migrations::{DERIVED, MIGRATIONS};
+pub use migrations::{COPYING, MIGRATIONS};

@@ -2,6 +2,7 @@
 //! engines.
 
 use store::Migration;
+use store::transfer::Rules;
 
 macro_rules! migration {
     ($number:literal, $name:literal, $file:literal) => {
@@ -14,9 +15,11 @@ macro_rules! migration {
     };
 }
 
-/// The tables that triggers fill from others: whoever copies rows leaves them
-/// to that.
-pub const DERIVED: &[&str] = &["card_counts", "stage_margins", "stage_values"];
+/// How rows are copied: a card that is added counts with what its opportunity is worth.
+pub const COPYING: Rules = Rules {
+    first: &["opportunities"],
+    derived: &["card_counts", "stage_margins", "stage_values"],
+};
 
 /// Every step, in order. A step that was released is never changed.
 pub const MIGRATIONS: &[Migration] = &[
@@ -35,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(13, "universal_search", "0013_universal_search.sql"),
     migration!(14, "card_counts", "0014_card_counts.sql"),
     migration!(15, "cheaper_writes", "0015_cheaper_writes.sql"),
+    migration!(16, "fewer_trees", "0016_fewer_trees.sql"),
 ];
 
 #[cfg(test)]
@@ -188,7 +192,7 @@ mod tests {
                 }
                 let new = Blank::new(to).await;
                 new.store.migrate(&MIGRATIONS[..=index]).await.unwrap();
-                transfer::copy(&old.store, &new.store, DERIVED, |_| {})
+                transfer::copy(&old.store, &new.store, COPYING, |_| {})
                     .await
                     .unwrap_or_else(|error| panic!("{from:?} to {to:?}: {error}"));
                 new.store.migrate(MIGRATIONS).await.unwrap();

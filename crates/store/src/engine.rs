@@ -117,7 +117,8 @@ impl Engine {
     /// ```sql
     /// create table note (number integer primary key, id blob not null unique, doc text not null);
     /// create virtual table note_index using fts5(
-    ///     doc, content = 'note', content_rowid = 'number', tokenize = 'trigram case_sensitive 1'
+    ///     doc, content = 'note', content_rowid = 'number',
+    ///     detail = none, columnsize = 0, tokenize = 'trigram case_sensitive 1'
     /// );
     /// create table index_queue (
     ///     source text not null, number integer not null, old_doc text, new_doc text,
@@ -144,11 +145,10 @@ impl Engine {
     /// end;
     /// ```
     ///
-    /// The queue is emptied at the end of each transaction, or of each group of
-    /// them: an index that is written to in between writes down what it has
-    /// gathered before every statement that could fail, in pieces that it has to
-    /// merge again. Whoever searches within a transaction asks for that
-    /// [earlier](crate::Db::index_now).
+    /// The queue is emptied when many texts wait in it, and before anyone
+    /// [searches](crate::Store::search): only there, or in a transaction after
+    /// [`index_now`](crate::Db::index_now), is all found that was written. An index that
+    /// learns from every transaction writes as many pieces, which it has to merge.
     #[must_use]
     pub fn contains(
         self,
@@ -163,7 +163,7 @@ impl Engine {
                 let (certain, values) = pattern.fts_query(&format!("{alias}.doc"), param);
                 let condition = format!(
                     "({alias}.rowid in (select rowid from {table}_index \
-                     where {table}_index match ${param}){certain})"
+                     where {table}_index match ${param}) and {certain})"
                 );
                 (condition, values)
             }
@@ -217,7 +217,7 @@ impl Engine {
                     from: format!(
                         "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
                     ),
-                    condition: format!("i.{table}_index match ${param}{certain}"),
+                    condition: format!("i.{table}_index match ${param} and {certain}"),
                     values,
                     order: "i.rowid".to_owned(),
                 }
@@ -249,14 +249,11 @@ impl Engine {
         match self {
             Self::Sqlite => {
                 let (certain, values) = Pattern::any_of(terms).fts_query("t.doc", 1);
-                let documents = match certain.is_empty() {
-                    true => String::new(),
-                    false => format!(" cross join {table} t on t.rowid = i.rowid"),
-                };
                 let sql = format!(
                     "select count(*) from (
-                         select 1 from {table}_index i{documents}
-                         where i.{table}_index match $1{certain} limit {limit})"
+                         select 1 from {table}_index i
+                         cross join {table} t on t.rowid = i.rowid
+                         where i.{table}_index match $1 and {certain} limit {limit})"
                 );
                 Some((sql, values))
             }
@@ -296,28 +293,21 @@ impl Pattern {
         Self::Any(terms.iter().cloned().map(Self::Text).collect())
     }
 
-    /// FTS5's query for it, to bind at `$first`, with what makes certain of it in
-    /// `column` as a further condition: of a long text not all parts are looked up.
+    /// FTS5's query for it, to bind at `$first`, and the condition that makes certain of
+    /// what that finds by looking into `column`: a text may lack what has all its parts,
+    /// or have changed since the index learned of it.
     fn fts_query(&self, column: &str, first: usize) -> (String, Vec<Value>) {
         let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
-        let mut is_certain = true;
         let query = self.spelled(" AND ", " OR ", &mut |text| {
-            if !trigrams::is_long(text) {
-                return quoted(text);
-            }
-            is_certain = false;
             let parts: Vec<_> = trigrams::telling(text).map(quoted).collect();
             format!("({})", parts.join(" AND "))
         });
         let mut values = vec![Value::Text(query)];
-        if is_certain {
-            return (String::new(), values);
-        }
         let condition = self.spelled(" and ", " or ", &mut |text| {
             values.push(Value::Text(text.to_owned()));
             format!("instr({column}, ${}) > 0", first + values.len() - 1)
         });
-        (format!(" and {condition}"), values)
+        (condition, values)
     }
 
     /// The condition that it is found in `column`, and what to bind from `$first`

@@ -28,6 +28,16 @@ const VALUES: usize = 32_000;
 /// through.
 const MIGRATIONS: &str = "schema_migrations";
 
+/// What the triggers of the tables ask of a [`copy`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// The tables whose rows are written before those of all others, whose triggers
+    /// look at them.
+    pub first: &'static [&'static str],
+    /// The tables that the triggers of others fill: they are only compared.
+    pub derived: &'static [&'static str],
+}
+
 /// How far a [`copy`] has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress<'a> {
@@ -106,9 +116,7 @@ pub enum CopyError {
 /// Both must have been brought to the same migration, and `to` hold no rows.
 /// It is one transaction of `to`: everything is there in the end and found
 /// equal, or nothing. While it runs nobody else can use `to`; `from` can be
-/// used as ever. A few thousand rows are held in memory at a time. The tables
-/// named in `derived` are filled by the triggers of others: they are only
-/// compared.
+/// used as ever. A few thousand rows are held in memory at a time.
 ///
 /// `progress` is told after every few hundred rows.
 ///
@@ -117,7 +125,7 @@ pub enum CopyError {
 pub async fn copy(
     from: &Store,
     to: &Store,
-    derived: &'static [&'static str],
+    rules: Rules,
     mut progress: impl FnMut(Progress<'_>) + Send + 'static,
 ) -> Result<Copied, CopyError> {
     let theirs = from.read(columns).await.map_err(CopyError::Source)?;
@@ -133,12 +141,13 @@ pub async fn copy(
     };
     same_tables(&theirs, &ours)?;
     same_tables(&ours, &theirs)?;
-    let tables = match to.engine() {
+    let mut tables = match to.engine() {
         Engine::Postgres => tables(ours)?,
         Engine::Sqlite => tables(theirs)?,
     };
+    tables.sort_by_key(|table| !rules.first.contains(&table.name.as_str()));
     let (from, to) = (from.clone(), to.clone());
-    blocking(move || run(&from, &to, &tables, derived, &mut progress)).await
+    blocking(move || run(&from, &to, &tables, rules.derived, &mut progress)).await
 }
 
 /// Copies the SQLite database `from`, as it is at one moment, into one file

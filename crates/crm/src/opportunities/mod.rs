@@ -13,7 +13,7 @@ mod status;
 mod tests;
 
 use serde_json::Value;
-use store::{Db, Tx};
+use store::{Db, Row, Tx};
 use uuid::Uuid;
 
 pub use bulk::{BulkCreate, BulkMove, bulk_create, bulk_delete, bulk_move};
@@ -398,7 +398,7 @@ fn create_in(
         placing,
         automations,
     } = input;
-    let (contact, company) = links(tx, who, &fields)?;
+    let linked = links(tx, who, &fields)?;
     let target = cards::target_of(tx, who, &placing)?;
     let status = target
         .as_ref()
@@ -434,11 +434,7 @@ fn create_in(
     });
     let id = who.new_id();
     let mut opportunity = record::insert::<Opportunity>(tx, who, id, columns)?;
-    let reaches = [
-        contact.as_ref().map(Contact::reach),
-        company.as_ref().map(Company::reach),
-    ];
-    let document = document(&opportunity.name, reaches);
+    let document = document(&opportunity.name, &linked);
     search::put::<Opportunity>(tx, who, id, &opportunity.name, document)?;
     if let Some(target) = target {
         let entered = history.entered_stage_on.map_or(who.now, instant_of);
@@ -567,24 +563,66 @@ pub fn delete(tx: &mut Tx<'_>, who: &Caller, id: Uuid) -> Result<()> {
     record::delete::<Opportunity>(tx, who, id)
 }
 
+/// What a contact or a company is found by, as their tables have it.
+struct Linked {
+    name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    landline: Option<String>,
+}
+
+impl Linked {
+    const OF_CONTACT: &str = "first_name, last_name, email, phone, landline";
+    const OF_COMPANY: &str = "name, null, email, phone, landline";
+
+    /// From these columns, of which `first` is the first; there may be no such record.
+    fn from_row(row: &Row<'_>, first: usize) -> std::result::Result<Self, store::Error> {
+        let text = |column| row.get::<Option<String>>(first + column);
+        let last = text(1)?;
+        Ok(Self {
+            name: text(0)?.map(|first| full_name(&first, last.as_deref())),
+            email: text(2)?,
+            phone: text(3)?,
+            landline: text(4)?,
+        })
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach {
+            name: self.name.as_deref(),
+            email: self.email.as_deref(),
+            phone: self.phone.as_deref(),
+            landline: self.landline.as_deref(),
+        }
+    }
+}
+
 /// The contact and the company that are named. They exist, and stay until the
 /// end of the transaction as they are: what they are found by is about to be
 /// copied.
-fn links(
-    tx: &Tx<'_>,
-    who: &Caller,
-    fields: &OpportunityFields,
-) -> Result<(Option<Contact>, Option<Company>)> {
-    let contact_id = fields.contact_id.value();
-    let company_id = fields.company_id.value();
-    Ok((
-        contact_id
-            .map(|id| record::share(tx, who, *id))
-            .transpose()?,
-        company_id
-            .map(|id| record::share(tx, who, *id))
-            .transpose()?,
-    ))
+fn links(tx: &Tx<'_>, who: &Caller, fields: &OpportunityFields) -> Result<Vec<Linked>> {
+    let contact = fields
+        .contact_id
+        .value()
+        .map(|id| link_to::<Contact>(tx, who, *id, Linked::OF_CONTACT));
+    let company = fields
+        .company_id
+        .value()
+        .map(|id| link_to::<Company>(tx, who, *id, Linked::OF_COMPANY));
+    contact.into_iter().chain(company).collect()
+}
+
+fn link_to<R: Record>(tx: &Tx<'_>, who: &Caller, id: Uuid, columns: &str) -> Result<Linked> {
+    tx.query_opt(
+        &format!(
+            "select {columns} from {} where workspace_id = $1 and id = $2{}",
+            R::TABLE,
+            tx.engine().for_share()
+        ),
+        &store::params![who.workspace_id, id],
+        |row| Linked::from_row(row, 0),
+    )?
+    .ok_or_else(|| record::not_found::<R>(id))
 }
 
 /// Takes the contact off every opportunity whose primary contact it is.
@@ -676,7 +714,7 @@ pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> 
         &format!(
             "select o.id, o.name,
                     c.first_name, c.last_name, c.email, c.phone, c.landline,
-                    k.name, k.email, k.phone, k.landline
+                    k.name, null, k.email, k.phone, k.landline
              from opportunities o
              left join contacts c on c.workspace_id = o.workspace_id and c.id = o.contact_id
              left join companies k on k.workspace_id = o.workspace_id and k.id = o.company_id
@@ -684,21 +722,9 @@ pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> 
         ),
         &store::params![who.workspace_id, id],
         |row| {
-            let text = |index| row.get::<Option<String>>(index);
             let (id, name): (Uuid, String) = (row.get(0)?, row.get(1)?);
-            let (first, last) = (text(2)?, text(3)?);
-            let full_name = first.map(|first| full_name(&first, last.as_deref()));
-            let contact = [full_name, text(4)?, text(5)?, text(6)?];
-            let company = [text(7)?, text(8)?, text(9)?, text(10)?];
-            let reaches = [&contact, &company].map(|[name, email, phone, landline]| {
-                Some(Reach {
-                    name: name.as_deref(),
-                    email: email.as_deref(),
-                    phone: phone.as_deref(),
-                    landline: landline.as_deref(),
-                })
-            });
-            let document = document(&name, reaches);
+            let linked = [Linked::from_row(row, 2)?, Linked::from_row(row, 7)?];
+            let document = document(&name, &linked);
             Ok((id, name, document))
         },
     )?;
@@ -709,11 +735,11 @@ pub(crate) fn reindex(tx: &mut Tx<'_>, who: &Caller, column: &str, id: Uuid) -> 
 }
 
 /// What an opportunity is found by: its name, its contact and its company.
-fn document(name: &str, reaches: [Option<Reach<'_>>; 2]) -> Document {
+fn document(name: &str, linked: &[Linked]) -> Document {
     let mut document = Document::default();
     document.text(Some(name));
-    for reach in reaches.into_iter().flatten() {
-        document.reach(reach);
+    for linked in linked {
+        document.reach(linked.reach());
     }
     document
 }

@@ -154,7 +154,7 @@ async fn open_unseen(file: &Path) -> Result<Store, Failure> {
 
 async fn copy(source: &Store, target: &Store) -> Result<Copied, Failure> {
     let mut bar = Bar::default();
-    let copied = transfer::copy(source, target, crm::DERIVED, move |progress| {
+    let copied = transfer::copy(source, target, crm::COPYING, move |progress| {
         bar.show(progress)
     })
     .await;

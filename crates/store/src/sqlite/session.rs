@@ -25,9 +25,27 @@ const READER_CACHE: u32 = 8_192;
 /// fewer, and it takes less long, and a start after a crash has less to read. 32 MiB.
 pub(super) const LOG_PAGES: u32 = 8_192;
 
+/// How many texts wait at most for the indexes to learn of them, unless somebody is about
+/// to search: a piece of an index that many are learned in is written, and later merged
+/// with others, for far less than many pieces.
+const LEARNT_TOGETHER: i64 = 512;
+/// How many pages of a text index are merged after it has learned of some texts: of each
+/// it writes a part of a page, and again at each of a few levels.
+const MERGED_AT_LEAST: i64 = 2;
+const TEXTS_EACH_MERGED: i64 = 3;
+
 /// The table of what the text indexes have yet to learn: see
 /// [`Engine::contains`](crate::Engine::contains).
 pub(crate) const INDEX_QUEUE: &str = "index_queue";
+
+/// What the text indexes know of what was written before a read began.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Indexes {
+    /// All of it.
+    UpToDate,
+    /// Perhaps not the last of it.
+    Behind,
+}
 
 /// A connection within a transaction.
 pub(crate) struct Session {
@@ -44,6 +62,8 @@ pub(crate) struct Session {
     marks: RefCell<Vec<u64>>,
     /// There is a queue of what the text indexes have yet to learn.
     queues: Cell<bool>,
+    /// Of a read.
+    pub(super) indexes: Cell<Indexes>,
     /// `None` where what is seen may be its own.
     sight: Option<Sight>,
     slow: Slow,
@@ -96,6 +116,7 @@ impl Session {
             again: Cell::new(false),
             marks: RefCell::default(),
             queues: Cell::new(false),
+            indexes: Cell::new(Indexes::Behind),
             sight: None,
             slow: Slow::new(options.slow_statement),
         })
@@ -125,20 +146,50 @@ impl Session {
 
     /// Ends a transaction that wrote.
     pub(super) fn commit(&self) -> Result<(), Error> {
-        self.empty_queue()?;
+        let waiting = self.waiting_texts()?;
+        if waiting.iter().map(|(_, texts)| texts).sum::<i64>() >= LEARNT_TOGETHER {
+            self.learn(&waiting)?;
+        }
         self.control("commit")
     }
 
-    /// Lets the text indexes learn what waits in [`INDEX_QUEUE`].
-    fn empty_queue(&self) -> Result<(), Error> {
+    /// The tables whose text indexes have something to learn, and of how many rows.
+    pub(super) fn waiting_texts(&self) -> Result<Vec<(String, i64)>, Error> {
         if !self.queues.get() {
             // A migration makes it, on whichever connection.
             self.queues.set(self.has_queue()?);
         }
-        match self.queues.get() {
-            true => self.control(&format!("delete from {INDEX_QUEUE}")),
-            false => Ok(()),
+        if !self.queues.get() {
+            return Ok(Vec::new());
         }
+        let count = format!("select source, count(*) from {INDEX_QUEUE} group by source");
+        let ask = || {
+            let mut statement = self.connection.prepare_cached(&count)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<_>>()
+        };
+        ask().map_err(|error| translate(&error, None))
+    }
+
+    /// Lets the text indexes learn what waits in [`INDEX_QUEUE`].
+    fn learn(&self, waiting: &[(String, i64)]) -> Result<(), Error> {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.control(&format!("delete from {INDEX_QUEUE}"))?;
+        for (table, texts) in waiting {
+            // Left to itself FTS5 merges much at once, now and then, and all who wait
+            // for the writer wait for that.
+            let pages = MERGED_AT_LEAST + texts / TEXTS_EACH_MERGED;
+            let merge = || {
+                let sql = format!(
+                    "insert into \"{table}_index\" (\"{table}_index\", rank) values ('merge', ?1)"
+                );
+                self.connection.prepare_cached(&sql)?.execute([pages])
+            };
+            merge().map_err(|error| translate(&error, Some(&self.connection)))?;
+        }
+        Ok(())
     }
 
     /// Puts of the log into the file what no reader needs there, without waiting for
@@ -166,9 +217,16 @@ impl Session {
             return Err(Error::Aborted);
         }
         if self.reads_only {
-            return Ok(());
+            return match self.indexes.get() {
+                Indexes::UpToDate => Ok(()),
+                Indexes::Behind => Err(Error::Engine(
+                    "a text index is asked outside of a search".to_owned(),
+                )),
+            };
         }
-        self.empty_queue().inspect_err(|_| self.doomed.set(true))
+        self.waiting_texts()
+            .and_then(|waiting| self.learn(&waiting))
+            .inspect_err(|_| self.doomed.set(true))
     }
 
     /// As [`Db::revision`](crate::Db::revision).

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{Engine, Error, Options, Store, Target, params};
 
-use crate::{Home, MIGRATIONS, add, count, insert};
+use crate::{Home, add, count, insert};
 
 pub(crate) fn path(home: &Home) -> &std::path::Path {
     match &home.target {
@@ -65,15 +65,14 @@ async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
 /// and nothing waits for it.
 async fn indexed(store: &Store) -> (i64, i64) {
     let counts = store.write(|tx| -> Result<_, Error> {
+        tx.index_now()?;
         tx.execute(
             "insert into note_index (note_index, rank) values ('integrity-check', 1)",
             &[],
         )?;
         let number = |row: &store::Row<'_>| row.get::<i64>(0);
-        let waiting = tx.query_one("select count(*) from index_queue", &[], number)?;
-        assert_eq!(waiting, 0);
         let notes = tx.query_one("select count(*) from note", &[], number)?;
-        let known = "select count(*) from note_index where note_index match '\"note\"'";
+        let known = "select count(*) from note_index where note_index match '\"not\"'";
         Ok((notes, tx.query_one(known, &[], number)?))
     });
     counts.await.unwrap()
@@ -88,19 +87,20 @@ async fn what_a_text_index_has_no_room_for_is_not_there_either() {
             tx.query_one(&sql, &[], |row| row.get::<i64>(0))
         })
     };
-    limit("40").await.unwrap();
+    limit("30").await.unwrap();
     let (mut kept, mut refused) = (0, 0);
     for number in 0..200_i64 {
         // No two have a part in common but the word that is counted by.
-        let doc = format!("note {:x}", (number as u128 + 7).pow(15));
+        let doc = format!("note {:x}", (number as u128 + 7).pow(15)).repeat(20);
         let wrote = home.store.write(move |tx| {
             tx.execute(
                 "insert into note values ($1, $2)",
-                &params![number, doc.repeat(20)],
-            )
+                &params![number, doc.clone()],
+            )?;
+            tx.index_now()
         });
         match wrote.await {
-            Ok(_) => kept += 1,
+            Ok(()) => kept += 1,
             Err(Error::Full) => refused += 1,
             Err(other) => panic!("{other:?}"),
         }
@@ -111,16 +111,64 @@ async fn what_a_text_index_has_no_room_for_is_not_there_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_program_leaves_in_the_queue_is_learned_at_the_next_start() {
+async fn whoever_searches_finds_what_was_written_before_by_whichever_program() {
     let home = Home::with_index(Engine::Sqlite).await;
-    home.store.migrate(&MIGRATIONS).await.unwrap();
-    let other = rusqlite::Connection::open(path(&home)).unwrap();
-    other
-        .execute("insert into note values (1, 'a note of its own')", [])
+    let waiting = || {
+        home.store.read(|db| {
+            db.query_one("select count(*) from index_queue", &[], |row| {
+                row.get::<i64>(0)
+            })
+        })
+    };
+    let found = |term: &'static str| home.store.search(move |db| numbers_of(db, term));
+    home.store
+        .write(|tx| tx.execute("insert into note values (1, 'a note of ours')", &[]))
+        .await
         .unwrap();
-    let none: Vec<u32> = Vec::new();
-    assert_eq!(home.store.migrate(&MIGRATIONS).await.unwrap(), none);
-    assert_eq!(indexed(&home.store).await, (1, 1));
+    assert_eq!(waiting().await.unwrap(), 1);
+    assert_eq!(found("ours").await.unwrap(), [1]);
+    assert_eq!(waiting().await.unwrap(), 0);
+
+    let other = rusqlite::Connection::open(path(&home)).unwrap();
+    let of_its_own = "update note set doc = 'a note of its own'";
+    assert_eq!(other.execute(of_its_own, []).unwrap(), 1);
+    assert_eq!(found("its own").await.unwrap(), [1]);
+    assert!(found("ours").await.unwrap().is_empty());
+
+    // What asks without having the index learn would miss some of it, and is told so.
+    let asked = home.store.read(move |db| numbers_of(db, "its own"));
+    assert!(matches!(asked.await, Err(Error::Engine(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_texts_are_learned_without_anyone_who_searches() {
+    let home = Home::with_index(Engine::Sqlite).await;
+    for number in 0..520_i64 {
+        let doc = format!("note {number}");
+        home.store
+            .write(move |tx| {
+                tx.execute(
+                    "insert into note values ($1, $2)",
+                    &params![number, doc.clone()],
+                )
+            })
+            .await
+            .unwrap();
+    }
+    let waiting = "select count(*) from index_queue";
+    let waiting = home
+        .store
+        .read(move |db| db.query_one(waiting, &[], |row| row.get::<i64>(0)));
+    assert_eq!(waiting.await.unwrap(), 8);
+    assert_eq!(indexed(&home.store).await, (520, 520));
+}
+
+/// The notes in which the term is, by the index.
+fn numbers_of(db: &store::Db<'_>, term: &str) -> Result<Vec<i64>, Error> {
+    db.index_now()?;
+    let (condition, values) = db.engine().contains("note", "n", 1, &[term.to_owned()]);
+    let sql = format!("select number from note n where {condition} order by number");
+    db.query(&sql, &values, |row| row.get(0))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::civil::date;
 use serde_json::json;
-use store::transfer::{self, Copied, CopyError, Step};
+use store::transfer::{self, Copied, CopyError, Rules, Step};
 use store::{Engine, Error, Tx, Value, params};
 
 use crate::{Home, id};
@@ -163,7 +163,7 @@ async fn contents(home: &Home) -> Vec<String> {
 between_all_engines! {
     async fn every_row_comes_over_as_it_was(from, to) {
         fill(&from, 1_234).await;
-        let copied = transfer::copy(&from.store, &to.store, &[], |_| {}).await.unwrap();
+        let copied = transfer::copy(&from.store, &to.store, Rules::default(), |_| {}).await.unwrap();
         assert_eq!(copied, Copied { tables: 2, rows: 1_234 + 2 + 10 });
         assert_eq!(contents(&to).await, contents(&from).await);
         // What refers to nothing is refused as before.
@@ -175,7 +175,7 @@ between_all_engines! {
         fill(&from, 1_200).await;
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ears = heard.clone();
-        transfer::copy(&from.store, &to.store, &[], move |progress| {
+        transfer::copy(&from.store, &to.store, Rules::default(), move |progress| {
             ears.lock().unwrap().push((progress.step, progress.table.to_owned(), progress.done, progress.rows));
         }).await.unwrap();
         let heard = heard.lock().unwrap();
@@ -196,7 +196,7 @@ between_all_engines! {
              'begin if new.area = 678 then new.area := 679; end if; return new; end';;
              create trigger spoils before insert on place for each row execute function spoil()",
         ).await;
-        match transfer::copy(&from.store, &to.store, &[], |_| {}).await {
+        match transfer::copy(&from.store, &to.store, Rules::default(), |_| {}).await {
             Err(CopyError::Different { table, key }) => {
                 assert_eq!((table.as_str(), key), ("place", id(678).to_string()));
             }
@@ -215,7 +215,7 @@ between_all_engines! {
              'begin if new.name = ''Z'' then return null; end if; return new; end';;
              create trigger loses before insert on counter for each row execute function lose()",
         ).await;
-        match transfer::copy(&from.store, &to.store, &[], |_| {}).await {
+        match transfer::copy(&from.store, &to.store, Rules::default(), |_| {}).await {
             Err(CopyError::Different { table, key }) => {
                 assert_eq!(table, "counter");
                 assert!(key.starts_with(&id(1).to_string()), "{key}");
@@ -229,12 +229,12 @@ between_all_engines! {
         fill(&from, 3).await;
         fill(&to, 5).await;
         let before = contents(&to).await;
-        let refused = transfer::copy(&from.store, &to.store, &[], |_| {}).await;
+        let refused = transfer::copy(&from.store, &to.store, Rules::default(), |_| {}).await;
         assert!(matches!(refused, Err(CopyError::NotEmpty { .. })), "{refused:?}");
         assert_eq!(contents(&to).await, before);
 
         to.ddl("create table further (a integer primary key)", "create table further (a integer primary key)").await;
-        match transfer::copy(&from.store, &to.store, &[], |_| {}).await {
+        match transfer::copy(&from.store, &to.store, Rules::default(), |_| {}).await {
             Err(CopyError::OtherTables { table }) => assert_eq!(table, "further"),
             other => panic!("{other:?}"),
         }
