@@ -201,7 +201,7 @@ on_both_engines! {
         assert_eq!(text(tool, "gen_ai.tool.name"), "list_companies");
         assert_eq!(attribute(tool, "status"), Some(&Attribute::IntValue(200)));
         let work = within(&spans, tool);
-        assert!(work.iter().any(|span| span.name == "search"), "{work:?}");
+        assert!(work.iter().any(|span| span.name == "scan"), "{work:?}");
         for body in collector.bodies() {
             assert!(!String::from_utf8_lossy(&body).contains("Zebulon"));
         }

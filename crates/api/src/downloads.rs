@@ -53,7 +53,7 @@ pub(crate) async fn export(
         let first = Progress::begin(db, &who, export, format)?.step(db)?;
         Ok::<_, Error>((name, first))
     };
-    let (name, first) = store.search(begin).await?;
+    let (name, first) = store.scan(begin).await?;
     let rest = stream::try_unfold(first.rest, move |rest| {
         let store = store.clone();
         async move {
@@ -83,7 +83,7 @@ pub(crate) async fn export(
 async fn next(store: &Store, progress: Progress) -> crm::Result<Step> {
     in_turn(progress, |turn| {
         let store = store.clone();
-        async move { store.search(move |db| turn.take().step(db)).await }
+        async move { store.scan(move |db| turn.take().step(db)).await }
     })
     .await
 }

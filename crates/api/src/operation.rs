@@ -171,7 +171,6 @@ pub(crate) struct Declaration {
     free: bool,
     overwrites: bool,
     long: bool,
-    searches: bool,
     cached: bool,
 }
 
@@ -405,7 +404,6 @@ impl Declaration {
             free: false,
             overwrites: false,
             long: false,
-            searches: false,
             cached: false,
         }
     }
@@ -454,14 +452,6 @@ impl Declaration {
         }
     }
 
-    /// Finds records by a text, also where it has no parameter that is called so.
-    pub(crate) fn searches(self) -> Self {
-        Self {
-            searches: true,
-            ..self
-        }
-    }
-
     /// May read for longer than the threads that answer have time for.
     pub(crate) fn long(self) -> Self {
         Self { long: true, ..self }
@@ -484,14 +474,10 @@ impl Declaration {
         F: Fn(&Db<'_>, &Caller, [Uuid; N], I) -> crm::Result<A> + Copy + Send + Sync + 'static,
     {
         let Self {
-            long,
-            searches,
-            cached,
-            tool,
-            ..
+            long, cached, tool, ..
         } = self;
         assert!(
-            !(cached && (long || searches)),
+            !(long && cached),
             "{tool} is kept and so never reads for long"
         );
         self.end::<N, I>(
@@ -499,8 +485,8 @@ impl Declaration {
             Shape::of::<A>(),
             Box::new(move |call| {
                 Box::pin(async move {
-                    let searches = searches || call.fields.has(SEARCH);
-                    let key = match cached && !searches {
+                    let long = long || call.fields.has(SEARCH);
+                    let key = match cached && !long {
                         true => Key::of(tool, &call.who, &call.path, call.fields.given()),
                         false => None,
                     };
@@ -521,10 +507,9 @@ impl Declaration {
                             None => answer(),
                         }
                     };
-                    let opening = match (searches, long) {
-                        (true, _) => store.search(work).await?,
-                        (false, true) => store.scan(work).await?,
-                        (false, false) => store.read(work).await?,
+                    let opening = match long {
+                        true => store.scan(work).await?,
+                        false => store.read(work).await?,
                     };
                     Ok(Done::Fresh(Reply::opened::<A>(opening, unknown)))
                 })
@@ -594,7 +579,6 @@ impl Declaration {
             free,
             overwrites,
             long: _,
-            searches: _,
             cached: _,
         } = self;
         assert_eq!(

@@ -17,7 +17,7 @@ macro_rules! migration {
 
 /// How rows are copied: a card that is added counts with what its opportunity is worth.
 pub const COPYING: Rules = Rules {
-    first: &["opportunities"],
+    last: &["cards"],
     derived: &["card_counts", "stage_margins", "stage_values"],
 };
 

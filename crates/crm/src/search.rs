@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use store::{Db, Pattern, Tx};
+use store::{Db, Pattern, Row, Tx};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -168,7 +168,6 @@ pub fn narrow<R: Searchable>(
     }
     let (engine, table, parameter) = (db.engine(), R::INDEX, condition.bound() + 1);
     db.plan_for_values();
-    db.index_now()?;
     let text = if !engine.has_index_for(&needles) || is_common::<R>(db, &needles)? {
         let (matches, values) = engine.scan_contains("s", parameter, &needles);
         condition.bind_all(values);
@@ -210,24 +209,45 @@ pub(crate) fn needles(db: &Db<'_>, who: &Caller, query: &str) -> Result<Vec<Stri
 }
 
 /// Where matches of one rank are found, newest first.
-pub(crate) struct Tier {
+pub(crate) struct Tier(Vec<Source>);
+
+/// One place where they are.
+struct Source {
     from: String,
     condition: Condition,
     order: String,
 }
 
 impl Tier {
-    /// The statement that reads `columns` (of the search table, called `t`) of the
-    /// newest `limit` of them.
-    pub(crate) fn statement(&self, columns: &str, limit: i64) -> (String, Condition) {
-        let Self { from, order, .. } = self;
-        let mut bounded = self.condition.clone();
-        let limit = bounded.bind(limit);
-        let sql = format!(
-            "select {columns} from {from} where {} order by {order} desc limit {limit}",
-            bounded.text()
-        );
-        (sql, bounded)
+    /// The statements that read `columns` (of the search table, called `t`) of the
+    /// newest `limit` of each source; a row may come from several.
+    pub(crate) fn statements(&self, columns: &str, limit: i64) -> Vec<(String, Condition)> {
+        let statement = |source: &Source| {
+            let Source { from, order, .. } = source;
+            let mut bounded = source.condition.clone();
+            let limit = bounded.bind(limit);
+            let sql = format!(
+                "select {columns} from {from} where {} order by {order} desc limit {limit}",
+                bounded.text()
+            );
+            (sql, bounded)
+        };
+        self.0.iter().map(statement).collect()
+    }
+
+    /// What they read.
+    pub(crate) fn newest<T>(
+        &self,
+        db: &Db<'_>,
+        columns: &str,
+        limit: i64,
+        mut map: impl FnMut(&Row<'_>) -> std::result::Result<T, store::Error>,
+    ) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        for (sql, bounded) in self.statements(columns, limit) {
+            found.extend(db.query(&sql, bounded.params(), &mut map)?);
+        }
+        Ok(found)
     }
 }
 
@@ -274,25 +294,29 @@ pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[St
 
 /// Those in whose documents the pattern is.
 pub(crate) fn matching<R: Searchable>(db: &Db<'_>, who: &Caller, pattern: &Pattern) -> Tier {
-    let mut condition = record::all(who);
-    let parameter = condition.bound() + 1;
-    let walk = db
+    let everything = record::all(who);
+    let parameter = everything.bound() + 1;
+    let walks = db
         .engine()
         .newest_matching(R::INDEX, "t", parameter, pattern);
-    condition.bind_all(walk.values).and(&walk.condition, []);
-    Tier {
-        from: walk.from,
-        condition,
-        order: walk.order,
-    }
+    let sources = walks.into_iter().map(|walk| {
+        let mut condition = everything.clone();
+        condition.bind_all(walk.values).and(&walk.condition, []);
+        Source {
+            from: walk.from,
+            condition,
+            order: walk.order,
+        }
+    });
+    Tier(sources.collect())
 }
 
 fn documents<R: Searchable>(condition: Condition) -> Tier {
-    Tier {
+    Tier(vec![Source {
         from: format!("{} t", R::INDEX),
         condition,
         order: "t.id".to_owned(),
-    }
+    }])
 }
 
 /// The records that `search` finds, best first: those of exactly this name,
@@ -319,15 +343,17 @@ pub(crate) fn best<R: Searchable>(
     let mut best: Vec<(Uuid, String)> = Vec::new();
     let mut take = |tier: Tier| -> Result<bool> {
         // Some of these may be there already, by a better tier.
-        let (sql, bounded) = tier.statement("t.id, t.name_key", (wanted + best.len()) as i64);
-        let mut found = db.query(&sql, bounded.params(), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let limit = (wanted + best.len()) as i64;
+        let mut found = tier.newest(db, "t.id, t.name_key", limit, |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         found.retain(|one| !best.contains(one));
         found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
         best.extend(found);
         Ok(best.len() >= wanted)
     };
     db.plan_for_values();
-    db.index_now()?;
     let name = fold(query);
     let enough =
         name.is_empty() || take(named::<R>(who, &name))? || take(beginning::<R>(db, who, &name)?)?;

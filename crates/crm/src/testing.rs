@@ -371,13 +371,13 @@ impl World {
         self.store.write(move |tx| f(tx, &desk)).await
     }
 
-    /// Reads, also by what searches.
+    /// Reads.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         f: impl FnOnce(&Db<'_>, &Desk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let desk = self.desk.clone();
-        self.store.search(move |db| f(db, &desk)).await
+        self.store.read(move |db| f(db, &desk)).await
     }
 
     /// Runs two transactions that are both under way at once where the engine

@@ -1,5 +1,6 @@
 //! The few places where the two engines need different SQL.
 
+use crate::sqlite::INDEX_QUEUE;
 use crate::{Value, trigrams};
 
 /// Which engine, and what it spells differently. Every function gives a piece
@@ -145,10 +146,9 @@ impl Engine {
     /// end;
     /// ```
     ///
-    /// The queue is emptied when many texts wait in it, and before anyone
-    /// [searches](crate::Store::search): only there, or in a transaction after
-    /// [`index_now`](crate::Db::index_now), is all found that was written. An index that
-    /// learns from every transaction writes as many pieces, which it has to merge.
+    /// The store empties the queue when many texts wait in it; what waits is looked
+    /// through beside the index. An index that learns from every transaction writes as
+    /// many pieces, which it has to merge.
     #[must_use]
     pub fn contains(
         self,
@@ -160,12 +160,14 @@ impl Engine {
         let pattern = Pattern::any_of(terms);
         match self {
             Self::Sqlite => {
-                let (certain, values) = pattern.fts_query(&format!("{alias}.doc"), param);
+                let (has, texts) = pattern.instrs(&format!("{alias}.doc"), param + 1);
                 let condition = format!(
-                    "({alias}.rowid in (select rowid from {table}_index \
-                     where {table}_index match ${param}) and {certain})"
+                    "({alias}.rowid in (
+                         select rowid from {table}_index where {table}_index match ${param}
+                         union all select number from {INDEX_QUEUE} where source = '{table}')
+                      and {has})"
                 );
-                (condition, values)
+                (condition, [vec![pattern.fts_query()], texts].concat())
             }
             Self::Postgres => pattern.likes(&format!("{alias}.doc"), param),
         }
@@ -200,7 +202,8 @@ impl Engine {
     }
 
     /// From where the rows of `table`, called `alias`, in which `pattern` is
-    /// found come newest first, however many there are.
+    /// found come newest first, however many there are: the newest of all are among the
+    /// newest of each, and a row may come from several.
     #[must_use]
     pub fn newest_matching(
         self,
@@ -208,35 +211,46 @@ impl Engine {
         alias: &str,
         param: usize,
         pattern: &Pattern,
-    ) -> Walk {
+    ) -> Vec<Walk> {
+        let column = format!("{alias}.doc");
         match self {
             // The index itself is in the order in which rows were added.
             Self::Sqlite => {
-                let (certain, values) = pattern.fts_query(&format!("{alias}.doc"), param);
-                Walk {
+                let (has, texts) = pattern.instrs(&column, param + 1);
+                let indexed = Walk {
                     from: format!(
                         "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
                     ),
-                    condition: format!("i.{table}_index match ${param} and {certain}"),
-                    values,
+                    condition: format!("i.{table}_index match ${param} and {has}"),
+                    values: [vec![pattern.fts_query()], texts].concat(),
                     order: "i.rowid".to_owned(),
-                }
+                };
+                let (has, values) = pattern.instrs(&column, param);
+                let waiting = Walk {
+                    from: format!(
+                        "{INDEX_QUEUE} i cross join {table} {alias} on {alias}.rowid = i.number"
+                    ),
+                    condition: format!("i.source = '{table}' and {has}"),
+                    values,
+                    order: "i.number".to_owned(),
+                };
+                vec![indexed, waiting]
             }
             Self::Postgres => {
-                let (condition, values) = pattern.likes(&format!("{alias}.doc"), param);
-                Walk {
+                let (condition, values) = pattern.likes(&column, param);
+                vec![Walk {
                     from: format!("{table} {alias}"),
                     condition,
                     values,
                     order: format!("{alias}.id"),
-                }
+                }]
             }
         }
     }
 
     /// The statement that counts, no further than `limit`, how many rows of
-    /// `table` contain one of `terms`, and what to bind from `$1` on: for whoever has
-    /// to choose between [`contains`](Self::contains) and
+    /// `table` contain one of `terms`, by the index alone, and what to bind from `$1` on:
+    /// for whoever has to choose between [`contains`](Self::contains) and
     /// [`scan_contains`](Self::scan_contains). None on PostgreSQL, which
     /// [chooses by itself](crate::Db::plan_for_values).
     #[must_use]
@@ -248,12 +262,14 @@ impl Engine {
     ) -> Option<(String, Vec<Value>)> {
         match self {
             Self::Sqlite => {
-                let (certain, values) = Pattern::any_of(terms).fts_query("t.doc", 1);
+                let pattern = Pattern::any_of(terms);
+                let (has, texts) = pattern.instrs("t.doc", 2);
+                let values = [vec![pattern.fts_query()], texts].concat();
                 let sql = format!(
                     "select count(*) from (
                          select 1 from {table}_index i
                          cross join {table} t on t.rowid = i.rowid
-                         where i.{table}_index match $1 and {certain} limit {limit})"
+                         where i.{table}_index match $1 and {has} limit {limit})"
                 );
                 Some((sql, values))
             }
@@ -293,16 +309,20 @@ impl Pattern {
         Self::Any(terms.iter().cloned().map(Self::Text).collect())
     }
 
-    /// FTS5's query for it, to bind at `$first`, and the condition that makes certain of
-    /// what that finds by looking into `column`: a text may lack what has all its parts,
-    /// or have changed since the index learned of it.
-    fn fts_query(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+    /// FTS5's query for what may have it: a text may lack what has all its parts, or have
+    /// changed since the index learned of it.
+    fn fts_query(&self) -> Value {
         let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
         let query = self.spelled(" AND ", " OR ", &mut |text| {
             let parts: Vec<_> = trigrams::telling(text).map(quoted).collect();
             format!("({})", parts.join(" AND "))
         });
-        let mut values = vec![Value::Text(query)];
+        Value::Text(query)
+    }
+
+    /// As `likes`, of SQLite.
+    fn instrs(&self, column: &str, first: usize) -> (String, Vec<Value>) {
+        let mut values = Vec::new();
         let condition = self.spelled(" and ", " or ", &mut |text| {
             values.push(Value::Text(text.to_owned()));
             format!("instr({column}, ${}) > 0", first + values.len() - 1)

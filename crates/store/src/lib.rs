@@ -58,7 +58,6 @@ pub use engine::{Engine, Pattern, Walk};
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};
-use sqlite::Indexes;
 pub use sqlite::add_functions;
 use tracing::Instrument as _;
 pub use value::Value;
@@ -286,50 +285,14 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.scan_from(Indexes::Behind, f).await
-    }
-
-    /// As [`scan`](Self::scan), for reads that ask the [text
-    /// indexes](Engine::contains): these know all that was written before.
-    ///
-    /// # Errors
-    /// As [`scan`](Self::scan); where the indexes have something to learn, as
-    /// [`write`](Self::write).
-    pub async fn search<T, E>(
-        &self,
-        f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.scan_from(Indexes::UpToDate, f).await
-    }
-
-    async fn scan_from<T, E>(
-        &self,
-        indexes: Indexes,
-        f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        let name = match indexes {
-            Indexes::UpToDate => "search",
-            Indexes::Behind => "scan",
-        };
-        let span = spans::asked(name, self.engine());
+        let span = spans::asked("scan", self.engine());
         let asked = span.clone();
         let work = move |db: &Db<'_>| {
             let _running = spans::running(&asked);
             f(db)
         };
         match &self.backend {
-            Backend::Sqlite(database) => {
-                let scan = database.clone().scan(indexes, work);
-                scan.instrument(span).await
-            }
+            Backend::Sqlite(database) => database.clone().scan(work).instrument(span).await,
             Backend::Postgres(database) => database.read(work, true).instrument(span).await,
         }
     }
@@ -591,20 +554,6 @@ impl<'a> Db<'a> {
         }
     }
 
-    /// Lets the text indexes know what was written, by this transaction as well, which
-    /// on SQLite they else learn later: for whoever is about to
-    /// [search](Engine::contains). A read can't let them know of anything: it has to be
-    /// one by [`Store::search`].
-    ///
-    /// # Errors
-    /// The database's; [`Error::Engine`] in another read.
-    pub fn index_now(&self) -> Result<(), Error> {
-        match self.session {
-            Session::Sqlite(session) => session.index_now(),
-            Session::Postgres(_) => Ok(()),
-        }
-    }
-
     fn rows(&self, sql: &str, params: &[Value], f: &mut EachRow<'_>) -> Result<(), Error> {
         match self.session {
             Session::Sqlite(session) => session.rows(sql, params, f),
@@ -660,6 +609,18 @@ impl<'a> Tx<'a> {
         match self.db.session {
             Session::Sqlite(session) => session.execute(sql, &params.into()).map(drop),
             Session::Postgres(session) => session.enqueue(sql, params.into()),
+        }
+    }
+
+    /// Lets the text indexes learn at once what waits for them on SQLite, so that it does
+    /// not become too much to [look through](Engine::contains).
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn index_now(&mut self) -> Result<(), Error> {
+        match self.db.session {
+            Session::Sqlite(session) => session.index_now(),
+            Session::Postgres(_) => Ok(()),
         }
     }
 

@@ -31,9 +31,9 @@ const MIGRATIONS: &str = "schema_migrations";
 /// What the triggers of the tables ask of a [`copy`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// The tables whose rows are written before those of all others, whose triggers
-    /// look at them.
-    pub first: &'static [&'static str],
+    /// The tables whose rows are written after those of all others: their triggers look
+    /// at these.
+    pub last: &'static [&'static str],
     /// The tables that the triggers of others fill: they are only compared.
     pub derived: &'static [&'static str],
 }
@@ -145,7 +145,7 @@ pub async fn copy(
         Engine::Postgres => tables(ours)?,
         Engine::Sqlite => tables(theirs)?,
     };
-    tables.sort_by_key(|table| !rules.first.contains(&table.name.as_str()));
+    tables.sort_by_key(|table| rules.last.contains(&table.name.as_str()));
     let (from, to) = (from.clone(), to.clone());
     blocking(move || run(&from, &to, &tables, rules.derived, &mut progress)).await
 }

@@ -74,7 +74,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  any case, with or without accents. The best match comes first, then the newest. \
                  For people use `search_contacts`.",
             )
-            .searches()
+            .long()
             .read(|db, who, [], input: Search| companies::search(db, who, &input)),
         Operation::get("/companies/:id/contacts", "list_company_contacts")
             .scopes(&["companies:read", "contacts:read"])

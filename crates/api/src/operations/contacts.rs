@@ -76,7 +76,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  case, with or without accents. The best match comes first, then the newest. For \
                  exact filters use `list_contacts`, for companies `search_companies`.",
             )
-            .searches()
+            .long()
             .read(|db, who, [], input: Search| contacts::search(db, who, &input)),
         Operation::get("/contacts/:id/opportunities", "list_contact_opportunities")
             .scopes(&["contacts:read", "opportunities:read"])

@@ -87,7 +87,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  accents; phone numbers however they are typed. The best match comes first, then \
                  the newest. To list by status, stage or owner use `list_opportunities`.",
             )
-            .searches()
+            .long()
             .read(|db, who, [], input: Search| opportunities::search(db, who, &input)),
         Operation::post("/opportunities/:id/move", "move_opportunity")
             .scopes(WRITE)

@@ -18,7 +18,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  page. For whole records of one kind use `search_contacts`, `search_companies` or \
                  `search_opportunities`.",
             )
-            .searches()
+            .long()
             .read(|db, who, [], input: UniversalSearch| universal_search::search(db, who, &input)),
     ]
 }

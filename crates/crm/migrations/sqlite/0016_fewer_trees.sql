@@ -4,8 +4,9 @@
 -- can't be there yet.
 
 -- Whoever searches looks into what the index finds, unless it was asked for one part.
--- What an older program left in the queue is in the documents. The store says after each
--- commit how much is merged; until 64 pieces of one level wait for it, nothing else does.
+-- What an older program left in the queue is in the documents. The store says how much is
+-- merged, whenever an index has learned something; nothing else is merged before 64 pieces
+-- of one level wait for it.
 delete from index_queue;
 drop table company_search_index;
 drop table contact_search_index;
@@ -140,13 +141,13 @@ begin
     on conflict (workspace_id, stage_id, currency, probability) do update
     set cards = cards + 1, billions = billions + excluded.billions, rest = rest + excluded.rest;
     insert into stage_values (workspace_id, stage_id, currency, probability, cards, billions, rest)
-    select o.workspace_id, old.stage_id, o.currency, coalesce(o.probability, -1), 1,
-           coalesce(o.value, o.products_value) / 1000000000,
-           coalesce(o.value, o.products_value) % 1000000000
+    select o.workspace_id, old.stage_id, o.currency, coalesce(o.probability, -1), -1,
+           - (coalesce(o.value, o.products_value) / 1000000000),
+           - (coalesce(o.value, o.products_value) % 1000000000)
     from opportunities o
     where o.workspace_id = old.workspace_id and o.id = old.opportunity_id
     on conflict (workspace_id, stage_id, currency, probability) do update
-    set cards = cards - 1, billions = billions - excluded.billions, rest = rest - excluded.rest;
+    set cards = cards + excluded.cards, billions = billions + excluded.billions, rest = rest + excluded.rest;
 end;
 
 -- Most have no products.

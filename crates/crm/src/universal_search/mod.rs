@@ -187,12 +187,11 @@ impl EntityType {
             Self::Company => search::matching::<Company>(db, who, pattern),
             Self::Opportunity => search::matching::<Opportunity>(db, who, pattern),
         };
-        let (sql, bounded) = tier.statement("t.id, t.name_key, t.doc", LOOKED_AT);
         let rank_in = |text: &str| {
             let ranks = readings.iter().map(|wanted| wanted.rank_in(text));
             ranks.max().unwrap_or_default()
         };
-        let looked_at = db.query(&sql, bounded.params(), |row| {
+        let looked_at = tier.newest(db, "t.id, t.name_key, t.doc", LOOKED_AT, |row| {
             let (name, document): (String, String) = (row.get(1)?, row.get(2)?);
             let rank = rank_in(&document);
             let is_its_name = rank >= LEAST && rank_in(&name) == rank;

@@ -87,7 +87,7 @@ async fn one(
 ) -> Result<(), Failure> {
     if output.as_deref() == Some(Path::new(STANDARD_OUTPUT)) {
         let write = move |db: &Db<'_>| write(db, &who, export, format, &mut io::stdout().lock());
-        return store.search(write).await.map(drop);
+        return store.scan(write).await.map(drop);
     }
     let path = match output {
         Some(path) => path,
@@ -101,7 +101,7 @@ async fn one(
     let mut open = File::options().write(true).open(file.partial())?;
     let name = export.kind.name;
     let write = move |db: &Db<'_>| write(db, &who, export, format, &mut open);
-    let rows = store.search(write).await?;
+    let rows = store.scan(write).await?;
     file.complete()?;
     println!("{rows} {name} exported to {}", path.display());
     Ok(())

@@ -19,7 +19,7 @@ use self::checkpointer::Checkpointer;
 pub use self::counters::add_functions;
 use self::failure::translate;
 use self::revision::Revisions;
-pub(crate) use self::session::{INDEX_QUEUE, Indexes, Session};
+pub(crate) use self::session::{INDEX_QUEUE, Session};
 use self::writer::{GROUP, Message, Write, Writer};
 use crate::migrate::{self, Migration};
 use crate::{Counters, Db, Error, Options, Session as AnySession, Stats, Tx, blocking};
@@ -37,8 +37,6 @@ pub(crate) struct Database {
     /// Idle readers, the last used on top: its cache is the warmest. `None`
     /// once closed.
     readers: Mutex<Option<Vec<Session>>>,
-    /// Whether it is opened for that.
-    writes: bool,
     revisions: Revisions,
     scans: Semaphore,
     writer: mpsc::Sender<Message>,
@@ -66,6 +64,7 @@ impl Database {
             checkpointer,
             queue,
             counters: counters.clone(),
+            groups: 0,
         };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -74,7 +73,6 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
-            writes,
             revisions: Revisions::default(),
             scans: Semaphore::new(scans(&options)),
             options,
@@ -103,14 +101,6 @@ impl Database {
         &self,
         f: impl FnOnce(&Db<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.read_from(Indexes::Behind, f)
-    }
-
-    fn read_from<T, E: From<Error>>(
-        &self,
-        indexes: Indexes,
-        f: impl FnOnce(&Db<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
         let idle = match &mut *self.readers() {
             Some(readers) => readers.pop(),
             None => return Err(closed().into()),
@@ -120,7 +110,6 @@ impl Database {
             None => Session::reader(&self.path, &self.options, self.revisions.clone())?,
         };
         session.fresh();
-        session.indexes.set(indexes);
         session.control("begin")?;
         let result = catch_unwind(AssertUnwindSafe(|| {
             f(&Db::new(AnySession::Sqlite(&session)))
@@ -138,34 +127,18 @@ impl Database {
 
     pub(crate) async fn scan<T, E>(
         self: Arc<Self>,
-        indexes: Indexes,
         f: impl FnOnce(&Db<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        if indexes == Indexes::UpToDate {
-            self.learn().await?;
-        }
         let database = self.clone();
         let wait = tokio::time::timeout(self.options.acquire_timeout, self.scans.acquire());
         let Ok(Ok(_permit)) = wait.await else {
             return Err(Error::unavailable("too many long reads at once").into());
         };
-        blocking(move || database.read_from(indexes, f)).await
-    }
-
-    /// Has the text indexes know all that was written before.
-    async fn learn(&self) -> Result<(), Error> {
-        let is_behind = |db: &Db<'_>| match db.session {
-            AnySession::Sqlite(session) => Ok(!session.waiting_texts()?.is_empty()),
-            AnySession::Postgres(_) => Ok(false),
-        };
-        match self.writes && self.read(is_behind)? {
-            true => self.write(|tx| tx.index_now()).await,
-            false => Ok(()),
-        }
+        blocking(move || database.read(f)).await
     }
 
     pub(crate) async fn write<T, E>(
@@ -209,7 +182,7 @@ impl Database {
         // Did it not end well, dropping the session rolls it back.
         let result = f(&mut Tx::new(AnySession::Sqlite(&session)))?;
         check_references(&Db::new(AnySession::Sqlite(&session)))?;
-        session.commit()?;
+        session.control("commit")?;
         Ok(result)
     }
 
@@ -313,7 +286,7 @@ fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u3
                     &crate::params![next.number, next.name, jiff::Timestamp::now()],
                 )?;
                 check_references(&db)?;
-                session.commit()
+                session.control("commit")
             };
             apply().map_err(|cause| next.failed(cause))?;
             Ok(Some(next.number))
@@ -321,7 +294,7 @@ fn migrate(session: &Session, migrations: &'static [Migration]) -> Result<Vec<u3
         match step() {
             Ok(Some(number)) => applied.push(number),
             Ok(None) => {
-                session.commit()?;
+                session.control("commit")?;
                 return Ok(applied);
             }
             Err(error) => {

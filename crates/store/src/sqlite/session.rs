@@ -25,9 +25,9 @@ const READER_CACHE: u32 = 8_192;
 /// fewer, and it takes less long, and a start after a crash has less to read. 32 MiB.
 pub(super) const LOG_PAGES: u32 = 8_192;
 
-/// How many texts wait at most for the indexes to learn of them, unless somebody is about
-/// to search: a piece of an index that many are learned in is written, and later merged
-/// with others, for far less than many pieces.
+/// How many texts wait for the indexes to learn of them: a piece of an index that many are
+/// learned in is written, and later merged with others, for far less than many pieces; but
+/// whoever searches looks through all that wait.
 const LEARNT_TOGETHER: i64 = 512;
 /// How many pages of a text index are merged after it has learned of some texts: of each
 /// it writes a part of a page, and again at each of a few levels.
@@ -38,19 +38,9 @@ const TEXTS_EACH_MERGED: i64 = 3;
 /// [`Engine::contains`](crate::Engine::contains).
 pub(crate) const INDEX_QUEUE: &str = "index_queue";
 
-/// What the text indexes know of what was written before a read began.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Indexes {
-    /// All of it.
-    UpToDate,
-    /// Perhaps not the last of it.
-    Behind,
-}
-
 /// A connection within a transaction.
 pub(crate) struct Session {
     pub(super) connection: Connection,
-    reads_only: bool,
     /// A statement has failed, and its error is still on its way out.
     pub(super) doomed: Cell<bool>,
     /// Whether savepoints are really set. Else what would have to be undone has
@@ -62,8 +52,8 @@ pub(crate) struct Session {
     marks: RefCell<Vec<u64>>,
     /// There is a queue of what the text indexes have yet to learn.
     queues: Cell<bool>,
-    /// Of a read.
-    pub(super) indexes: Cell<Indexes>,
+    /// How many texts must wait for the indexes to learn of them.
+    learn_from: Cell<i64>,
     /// `None` where what is seen may be its own.
     sight: Option<Sight>,
     slow: Slow,
@@ -110,13 +100,12 @@ impl Session {
         let connection = connect().map_err(|error| translate(&error, None))?;
         Ok(Self {
             connection,
-            reads_only: !writes,
             doomed: Cell::new(false),
             careful: Cell::new(true),
             again: Cell::new(false),
             marks: RefCell::default(),
             queues: Cell::new(false),
-            indexes: Cell::new(Indexes::Behind),
+            learn_from: Cell::new(LEARNT_TOGETHER),
             sight: None,
             slow: Slow::new(options.slow_statement),
         })
@@ -144,17 +133,30 @@ impl Session {
             .map_err(|error| translate(&error, Some(&self.connection)))
     }
 
-    /// Ends a transaction that wrote.
-    pub(super) fn commit(&self) -> Result<(), Error> {
-        let waiting = self.waiting_texts()?;
-        if waiting.iter().map(|(_, texts)| texts).sum::<i64>() >= LEARNT_TOGETHER {
+    /// Lets the text indexes learn of what waits, if that is much, in a transaction of
+    /// its own: nothing that was written depends on it.
+    pub(super) fn learn_of_many(&self) {
+        let learn = || -> Result<(), Error> {
+            let waiting = self.waiting_texts()?;
+            let texts = waiting.iter().map(|(_, texts)| texts).sum::<i64>();
+            if texts < self.learn_from.get() {
+                return Ok(());
+            }
+            // Should it fail, it is not tried again for every write.
+            self.learn_from.set(texts + LEARNT_TOGETHER);
+            self.control("begin immediate")?;
             self.learn(&waiting)?;
+            self.control("commit")?;
+            self.learn_from.set(LEARNT_TOGETHER);
+            Ok(())
+        };
+        if let Err(error) = learn() {
+            tracing::warn!(%error, "a text index has not learned of what waits for it");
         }
-        self.control("commit")
     }
 
     /// The tables whose text indexes have something to learn, and of how many rows.
-    pub(super) fn waiting_texts(&self) -> Result<Vec<(String, i64)>, Error> {
+    fn waiting_texts(&self) -> Result<Vec<(String, i64)>, Error> {
         if !self.queues.get() {
             // A migration makes it, on whichever connection.
             self.queues.set(self.has_queue()?);
@@ -211,18 +213,10 @@ impl Session {
         ask().map_err(|error| translate(&error, None))
     }
 
-    /// As [`Db::index_now`].
+    /// As [`Tx::index_now`](crate::Tx::index_now).
     pub(crate) fn index_now(&self) -> Result<(), Error> {
         if self.doomed.get() {
             return Err(Error::Aborted);
-        }
-        if self.reads_only {
-            return match self.indexes.get() {
-                Indexes::UpToDate => Ok(()),
-                Indexes::Behind => Err(Error::Engine(
-                    "a text index is asked outside of a search".to_owned(),
-                )),
-            };
         }
         self.waiting_texts()
             .and_then(|waiting| self.learn(&waiting))

@@ -17,6 +17,9 @@ pub(super) const GROUP: usize = 512;
 /// does not wait for ever.
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
+/// After how many groups the writer looks whether the text indexes have much to learn.
+const GROUPS_EACH_LOOK: u64 = 4;
+
 /// What the writer is told.
 pub(super) enum Message {
     Write(Box<dyn Job>),
@@ -84,6 +87,8 @@ pub(super) struct Writer {
     pub(super) checkpointer: Option<Checkpointer>,
     pub(super) queue: mpsc::Receiver<Message>,
     pub(super) counters: Arc<Counters>,
+    /// How many have been run.
+    pub(super) groups: u64,
 }
 
 /// What has become of a transaction so far.
@@ -184,7 +189,7 @@ impl Writer {
             done = self.carefully(&mut jobs);
         }
         let ended = match done {
-            Done::Kept(_) => self.session.commit().is_ok(),
+            Done::Kept(_) => self.session.control("commit").is_ok(),
             Done::Nothing => self.session.control("rollback").is_ok(),
             Done::Again | Done::Lost => false,
         };
@@ -196,6 +201,16 @@ impl Writer {
         for job in jobs {
             self.counters.job();
             job.answer();
+        }
+        self.learn_now_and_then();
+    }
+
+    /// To see whether there is much to learn is to look through all that waits.
+    fn learn_now_and_then(&mut self) {
+        self.groups += 1;
+        if self.groups.is_multiple_of(GROUPS_EACH_LOOK) {
+            self.session.learn_of_many();
+            self.end_transaction();
         }
     }
 
@@ -259,7 +274,7 @@ impl Writer {
             }
             let keep = job.run(&self.session);
             if keep {
-                match self.session.commit() {
+                match self.session.control("commit") {
                     Ok(()) => self.counters.commit(1),
                     Err(error) => job.fail(error),
                 }

@@ -145,6 +145,26 @@ pub(crate) async fn count(store: &Store) -> i64 {
         .unwrap_or_else(|error: Error| panic!("{error}"))
 }
 
+/// The notes in which one of the terms is, the newest first, from wherever they come.
+pub(crate) fn newest_having(db: &store::Db<'_>, terms: &[String]) -> Result<Vec<i64>, Error> {
+    let mut found = Vec::new();
+    let pattern = Pattern::any_of(terms);
+    for walk in db.engine().newest_matching("note", "n", 1, &pattern) {
+        let sql = format!(
+            "select n.number from {} where {} order by {} desc",
+            walk.from,
+            walk.condition,
+            walk.order.replace("n.id", "n.number")
+        );
+        let walked = db.query(&sql, &walk.values, |row| row.get::<i64>(0))?;
+        assert!(walked.is_sorted_by(|one, next| one > next), "{walked:?}");
+        found.extend(walked);
+    }
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.dedup();
+    Ok(found)
+}
+
 pub(crate) async fn bodies(store: &Store) -> Vec<String> {
     store
         .read(|db| db.query("select body from note order by id", &[], |row| row.get(0)))
@@ -684,7 +704,7 @@ on_both_engines! {
             let terms = [term.to_owned()];
             for indexed in [true, false] {
                 let terms = terms.clone();
-                let numbers = home.store.search(move |db| {
+                let numbers = home.store.read(move |db| {
                     let (condition, values) = match indexed && db.engine().has_index_for(&terms) {
                         true => db.engine().contains("note", "n", 2, &terms),
                         false => db.engine().scan_contains("n", 2, &terms),
@@ -711,7 +731,7 @@ on_both_engines! {
             for (number, doc) in (0_i64..).zip(docs) {
                 tx.execute("insert into note values ($1, $2)", &params![number, doc])?;
             }
-            Ok(())
+            tx.index_now()
         }).await.unwrap();
         for (terms, found) in [
             (vec!["installation of a zinc roof"], vec![3, 1]),
@@ -721,13 +741,8 @@ on_both_engines! {
             (vec!["zin"], vec![4, 3, 2, 1, 0]),
         ] {
             let terms: Vec<_> = terms.into_iter().map(str::to_owned).collect();
-            let (numbers, count) = home.store.search(move |db| -> Result<_, Error> {
-                let walk = db.engine().newest_matching("note", "n", 1, &Pattern::any_of(&terms));
-                let sql = format!(
-                    "select n.number from {} where {} order by {} desc",
-                    walk.from, walk.condition, walk.order.replace("n.id", "n.number")
-                );
-                let numbers = db.query(&sql, &walk.values, |row| row.get::<i64>(0))?;
+            let (numbers, count) = home.store.read(move |db| -> Result<_, Error> {
+                let numbers = newest_having(db, &terms)?;
                 let count = match db.engine().count_containing("note", &terms, 100) {
                     Some((sql, values)) => db.query_one(&sql, &values, |row| row.get(0))?,
                     None => numbers.len() as i64,
@@ -746,7 +761,7 @@ on_both_engines! {
         };
         home.store.write(move |tx| -> Result<(), Error> {
             tx.execute("insert into note values (1, 'first'), (2, 'second'), (3, 'third')", &[])?;
-            // Not known yet where that waits for the end, and asked for here.
+            // Not known yet where that waits, and asked for here.
             tx.index_now()?;
             assert_eq!(found(tx, "second")?, [2]);
             tx.execute("update note set doc = 'other' where number = 2", &[])?;
@@ -769,10 +784,11 @@ on_both_engines! {
             ("short", &[]), ("undone", &[]), ("ano", &[2]),
         ];
         for (term, numbers) in expected {
-            assert_eq!(home.store.search(move |db| found(db, term)).await.unwrap(), numbers, "{term}");
+            assert_eq!(home.store.read(move |db| found(db, term)).await.unwrap(), numbers, "{term}");
         }
         // What the index holds beyond that, only it can tell.
         home.store.write(|tx| -> Result<(), Error> {
+            tx.index_now()?;
             if tx.engine() == Engine::Sqlite {
                 tx.execute("insert into note_index (note_index, rank) values ('integrity-check', 1)", &[])?;
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::{Engine, Error, Options, Store, Target, params};
 
-use crate::{Home, add, count, insert};
+use crate::{Home, add, count, insert, newest_having};
 
 pub(crate) fn path(home: &Home) -> &std::path::Path {
     match &home.target {
@@ -110,65 +110,74 @@ async fn what_a_text_index_has_no_room_for_is_not_there_either() {
     assert_eq!(indexed(&home.store).await, (kept, kept));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whoever_searches_finds_what_was_written_before_by_whichever_program() {
-    let home = Home::with_index(Engine::Sqlite).await;
-    let waiting = || {
-        home.store.read(|db| {
-            db.query_one("select count(*) from index_queue", &[], |row| {
-                row.get::<i64>(0)
-            })
-        })
-    };
-    let found = |term: &'static str| home.store.search(move |db| numbers_of(db, term));
-    home.store
-        .write(|tx| tx.execute("insert into note values (1, 'a note of ours')", &[]))
-        .await
-        .unwrap();
-    assert_eq!(waiting().await.unwrap(), 1);
-    assert_eq!(found("ours").await.unwrap(), [1]);
-    assert_eq!(waiting().await.unwrap(), 0);
+/// How many texts the index has yet to learn of.
+async fn waiting(store: &Store) -> i64 {
+    let count = "select count(*) from index_queue";
+    let waiting = store.read(move |db| db.query_one(count, &[], |row| row.get(0)));
+    waiting.await.unwrap()
+}
 
-    let other = rusqlite::Connection::open(path(&home)).unwrap();
-    let of_its_own = "update note set doc = 'a note of its own'";
-    assert_eq!(other.execute(of_its_own, []).unwrap(), 1);
-    assert_eq!(found("its own").await.unwrap(), [1]);
-    assert!(found("ours").await.unwrap().is_empty());
-
-    // What asks without having the index learn would miss some of it, and is told so.
-    let asked = home.store.read(move |db| numbers_of(db, "its own"));
-    assert!(matches!(asked.await, Err(Error::Engine(_))));
+/// The notes in which the term is, in the order of their numbers; by their newest as well.
+async fn found(store: &Store, term: &'static str) -> Vec<i64> {
+    let found = store.read(move |db| {
+        let terms = [term.to_owned()];
+        let (condition, values) = db.engine().contains("note", "n", 1, &terms);
+        let sql = format!("select number from note n where {condition} order by number");
+        let found = db.query(&sql, &values, |row| row.get::<i64>(0))?;
+        let mut newest = newest_having(db, &terms)?;
+        newest.reverse();
+        assert_eq!(found, newest, "{term}");
+        Ok::<_, Error>(found)
+    });
+    found.await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_texts_are_learned_without_anyone_who_searches() {
+async fn what_waits_for_the_index_is_found_as_it_is_now() {
     let home = Home::with_index(Engine::Sqlite).await;
-    for number in 0..520_i64 {
-        let doc = format!("note {number}");
+    let run = |sql: &'static str| {
+        let wrote = home.store.write(move |tx| tx.execute(sql, &[]));
+        async { drop(wrote.await.unwrap()) }
+    };
+    run("insert into note values (1, 'a note of ours'), (2, 'another')").await;
+    assert_eq!(waiting(&home.store).await, 2);
+    assert_eq!(found(&home.store, "note").await, [1]);
+    home.store.write(|tx| tx.index_now()).await.unwrap();
+    assert_eq!(waiting(&home.store).await, 0);
+    assert_eq!(found(&home.store, "note").await, [1]);
+    assert_eq!(found(&home.store, "not").await, [1, 2]);
+
+    let other = rusqlite::Connection::open(path(&home)).unwrap();
+    let of_its_own = "update note set doc = 'a thing of its own' where number = 1";
+    assert_eq!(other.execute(of_its_own, []).unwrap(), 1);
+    assert_eq!(found(&home.store, "its own").await, [1]);
+    assert_eq!(found(&home.store, "not").await, [2]);
+    assert_eq!(found(&home.store, "ours").await, Vec::<i64>::new());
+
+    // The number of what was deleted last is given again.
+    run("delete from note where number = 2").await;
+    assert_eq!(found(&home.store, "another").await, Vec::<i64>::new());
+    run("insert into note values (2, 'instead')").await;
+    assert_eq!(found(&home.store, "another").await, Vec::<i64>::new());
+    assert_eq!(found(&home.store, "inst").await, [2]);
+    run("update note set doc = 'a note again' where number = 1").await;
+    assert_eq!(indexed(&home.store).await, (2, 1));
+    assert_eq!(found(&home.store, "inst").await, [2]);
+    assert_eq!(found(&home.store, "its own").await, Vec::<i64>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_texts_do_not_wait_for_long() {
+    let home = Home::with_index(Engine::Sqlite).await;
+    for number in 0..600_i64 {
+        let insert = "insert into note values ($1, 'a note')";
         home.store
-            .write(move |tx| {
-                tx.execute(
-                    "insert into note values ($1, $2)",
-                    &params![number, doc.clone()],
-                )
-            })
+            .write(move |tx| tx.execute(insert, &params![number]))
             .await
             .unwrap();
     }
-    let waiting = "select count(*) from index_queue";
-    let waiting = home
-        .store
-        .read(move |db| db.query_one(waiting, &[], |row| row.get::<i64>(0)));
-    assert_eq!(waiting.await.unwrap(), 8);
-    assert_eq!(indexed(&home.store).await, (520, 520));
-}
-
-/// The notes in which the term is, by the index.
-fn numbers_of(db: &store::Db<'_>, term: &str) -> Result<Vec<i64>, Error> {
-    db.index_now()?;
-    let (condition, values) = db.engine().contains("note", "n", 1, &[term.to_owned()]);
-    let sql = format!("select number from note n where {condition} order by number");
-    db.query(&sql, &values, |row| row.get(0))
+    assert!(waiting(&home.store).await < 520);
+    assert_eq!(indexed(&home.store).await, (600, 600));
 }
 
 #[tokio::test(flavor = "multi_thread")]
