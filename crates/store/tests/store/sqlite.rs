@@ -137,7 +137,7 @@ async fn what_waits_for_the_index_is_found_as_it_is_now() {
     let home = Home::with_index(Engine::Sqlite).await;
     let run = |sql: &'static str| {
         let wrote = home.store.write(move |tx| tx.execute(sql, &[]));
-        async { drop(wrote.await.unwrap()) }
+        async { wrote.await.unwrap() }
     };
     run("insert into note values (1, 'a note of ours'), (2, 'another')").await;
     assert_eq!(waiting(&home.store).await, 2);
