@@ -202,8 +202,9 @@ impl Engine {
     }
 
     /// From where the rows of `table`, called `alias`, in which `pattern` is
-    /// found come newest first, however many there are: the newest of all are among the
-    /// newest of each, and a row may come from several.
+    /// found come newest first, however many there are: whoever wants some takes as many
+    /// from each place, and a row that several have once. Where it is `roughly`, some may
+    /// not have it: for whoever looks into them [anyway](Pattern::is_in).
     #[must_use]
     pub fn newest_matching(
         self,
@@ -211,12 +212,16 @@ impl Engine {
         alias: &str,
         param: usize,
         pattern: &Pattern,
+        roughly: bool,
     ) -> Vec<Walk> {
         let column = format!("{alias}.doc");
         match self {
             // The index itself is in the order in which rows were added.
             Self::Sqlite => {
-                let (has, texts) = pattern.instrs(&column, param + 1);
+                let (has, texts) = match roughly {
+                    true => ("true".to_owned(), Vec::new()),
+                    false => pattern.instrs(&column, param + 1),
+                };
                 let indexed = Walk {
                     from: format!(
                         "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
@@ -249,8 +254,8 @@ impl Engine {
     }
 
     /// The statement that counts, no further than `limit`, how many rows of
-    /// `table` contain one of `terms`, by the index alone, and what to bind from `$1` on:
-    /// for whoever has to choose between [`contains`](Self::contains) and
+    /// `table` contain one of `terms`, of those that the index has learned, and what to
+    /// bind from `$1` on: for whoever has to choose between [`contains`](Self::contains) and
     /// [`scan_contains`](Self::scan_contains). None on PostgreSQL, which
     /// [chooses by itself](crate::Db::plan_for_values).
     #[must_use]
@@ -307,6 +312,16 @@ impl Pattern {
     #[must_use]
     pub fn any_of(terms: &[String]) -> Self {
         Self::Any(terms.iter().cloned().map(Self::Text).collect())
+    }
+
+    /// Whether it is found in the text.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        match self {
+            Self::Text(part) => text.contains(part.as_str()),
+            Self::All(parts) => parts.iter().all(|part| part.is_in(text)),
+            Self::Any(parts) => parts.iter().any(|part| part.is_in(text)),
+        }
     }
 
     /// FTS5's query for what may have it: a text may lack what has all its parts, or have

@@ -232,6 +232,7 @@ fn write(
         copied.tables += 1;
         copied.rows += table.fill(tx, &mut delivery, progress)?;
     }
+    tx.index_now()?;
     for table in tables {
         table.compare(tx, &mut delivery, progress)?;
     }

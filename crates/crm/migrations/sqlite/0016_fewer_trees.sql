@@ -3,10 +3,10 @@
 -- order of its key has no second tree for it, and what is added looks for nothing that
 -- can't be there yet.
 
--- Whoever searches looks into what the index finds, unless it was asked for one part.
--- What an older program left in the queue is in the documents. The store says how much is
--- merged, whenever an index has learned something; nothing else is merged before 64 pieces
--- of one level wait for it.
+-- Whoever searches looks into what the index finds. What an older program left in the
+-- queue goes into the old indexes, as long as they are there, and is in the documents.
+-- The store says how much is merged, whenever an index has learned something; nothing
+-- else is merged before 64 pieces of one level wait for it.
 delete from index_queue;
 drop table company_search_index;
 drop table contact_search_index;

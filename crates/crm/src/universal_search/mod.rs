@@ -27,7 +27,8 @@ use crate::search::{self, Query};
 
 /// What has less of the query than this is not like it, in ten-thousandths.
 const LEAST: u32 = 5_000;
-/// How many records of a kind are looked at for each pattern, the newest first.
+/// How many records of a kind are looked at for each pattern, the newest first, from each
+/// place where they are found.
 const LOOKED_AT: i64 = 500;
 
 crate::words! {
@@ -183,9 +184,9 @@ impl EntityType {
         readings: &[Wanted],
     ) -> Result<Vec<Found>> {
         let tier = match self {
-            Self::Contact => search::matching::<Contact>(db, who, pattern),
-            Self::Company => search::matching::<Company>(db, who, pattern),
-            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern),
+            Self::Contact => search::matching::<Contact>(db, who, pattern, true),
+            Self::Company => search::matching::<Company>(db, who, pattern, true),
+            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern, true),
         };
         let rank_in = |text: &str| {
             let ranks = readings.iter().map(|wanted| wanted.rank_in(text));
@@ -193,7 +194,10 @@ impl EntityType {
         };
         let looked_at = tier.newest(db, "t.id, t.name_key, t.doc", LOOKED_AT, |row| {
             let (name, document): (String, String) = (row.get(1)?, row.get(2)?);
-            let rank = rank_in(&document);
+            let rank = match pattern.is_in(&document) {
+                true => rank_in(&document),
+                false => 0,
+            };
             let is_its_name = rank >= LEAST && rank_in(&name) == rank;
             Ok(Found {
                 entity_type: self,

@@ -64,7 +64,7 @@ impl Database {
             checkpointer,
             queue,
             counters: counters.clone(),
-            groups: 0,
+            looked_after: 0,
         };
         std::thread::Builder::new()
             .name("store-writer".to_owned())

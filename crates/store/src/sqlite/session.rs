@@ -139,13 +139,17 @@ impl Session {
         let learn = || -> Result<(), Error> {
             let waiting = self.waiting_texts()?;
             let texts = waiting.iter().map(|(_, texts)| texts).sum::<i64>();
+            if texts < LEARNT_TOGETHER {
+                // Whoever has failed at it, it has been done.
+                self.learn_from.set(LEARNT_TOGETHER);
+            }
             if texts < self.learn_from.get() {
                 return Ok(());
             }
             // Should it fail, it is not tried again for every write.
             self.learn_from.set(texts + LEARNT_TOGETHER);
             self.control("begin immediate")?;
-            self.learn(&waiting)?;
+            self.learn()?;
             self.control("commit")?;
             self.learn_from.set(LEARNT_TOGETHER);
             Ok(())
@@ -174,7 +178,8 @@ impl Session {
     }
 
     /// Lets the text indexes learn what waits in [`INDEX_QUEUE`].
-    fn learn(&self, waiting: &[(String, i64)]) -> Result<(), Error> {
+    fn learn(&self) -> Result<(), Error> {
+        let waiting = self.waiting_texts()?;
         if waiting.is_empty() {
             return Ok(());
         }
@@ -183,13 +188,14 @@ impl Session {
             // Left to itself FTS5 merges much at once, now and then, and all who wait
             // for the writer wait for that.
             let pages = MERGED_AT_LEAST + texts / TEXTS_EACH_MERGED;
-            let merge = || {
-                let sql = format!(
-                    "insert into \"{table}_index\" (\"{table}_index\", rank) values ('merge', ?1)"
-                );
-                self.connection.prepare_cached(&sql)?.execute([pages])
-            };
-            merge().map_err(|error| translate(&error, Some(&self.connection)))?;
+            let sql = format!(
+                "insert into \"{table}_index\" (\"{table}_index\", rank) values ('merge', ?1)"
+            );
+            let watch = self.slow.watch();
+            let merge = || self.connection.prepare_cached(&sql)?.execute([pages]);
+            let merged = merge();
+            watch.stop(&sql);
+            merged.map_err(|error| translate(&error, Some(&self.connection)))?;
         }
         Ok(())
     }
@@ -218,9 +224,7 @@ impl Session {
         if self.doomed.get() {
             return Err(Error::Aborted);
         }
-        self.waiting_texts()
-            .and_then(|waiting| self.learn(&waiting))
-            .inspect_err(|_| self.doomed.set(true))
+        self.learn().inspect_err(|_| self.doomed.set(true))
     }
 
     /// As [`Db::revision`](crate::Db::revision).

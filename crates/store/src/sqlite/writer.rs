@@ -17,8 +17,9 @@ pub(super) const GROUP: usize = 512;
 /// does not wait for ever.
 const GROUP_TIME: Duration = Duration::from_millis(20);
 
-/// After how many groups the writer looks whether the text indexes have much to learn.
-const GROUPS_EACH_LOOK: u64 = 4;
+/// After how many changed rows the writer looks whether the text indexes have much to
+/// learn: a text that waits is two of them at least.
+const CHANGES_EACH_LOOK: u64 = 1024;
 
 /// What the writer is told.
 pub(super) enum Message {
@@ -87,8 +88,8 @@ pub(super) struct Writer {
     pub(super) checkpointer: Option<Checkpointer>,
     pub(super) queue: mpsc::Receiver<Message>,
     pub(super) counters: Arc<Counters>,
-    /// How many have been run.
-    pub(super) groups: u64,
+    /// How many rows had been changed when it looked last.
+    pub(super) looked_after: u64,
 }
 
 /// What has become of a transaction so far.
@@ -207,10 +208,11 @@ impl Writer {
 
     /// To see whether there is much to learn is to look through all that waits.
     fn learn_now_and_then(&mut self) {
-        self.groups += 1;
-        if self.groups.is_multiple_of(GROUPS_EACH_LOOK) {
+        let changes = self.session.connection.total_changes();
+        if changes - self.looked_after >= CHANGES_EACH_LOOK {
             self.session.learn_of_many();
             self.end_transaction();
+            self.looked_after = self.session.connection.total_changes();
         }
     }
 

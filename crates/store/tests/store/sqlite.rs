@@ -169,15 +169,15 @@ async fn what_waits_for_the_index_is_found_as_it_is_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_texts_do_not_wait_for_long() {
     let home = Home::with_index(Engine::Sqlite).await;
-    for number in 0..600_i64 {
+    for number in 0..1200_i64 {
         let insert = "insert into note values ($1, 'a note')";
         home.store
             .write(move |tx| tx.execute(insert, &params![number]))
             .await
             .unwrap();
     }
-    assert!(waiting(&home.store).await < 520);
-    assert_eq!(indexed(&home.store).await, (600, 600));
+    assert!(waiting(&home.store).await < 1024);
+    assert_eq!(indexed(&home.store).await, (1200, 1200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
