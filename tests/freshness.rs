@@ -62,7 +62,7 @@ on_both_engines! {
             let listed = client.get(&format!("{path}?search={text}")).expect(200);
             assert_eq!(found.ids(), listed.ids(), "{path} {text}");
             let all = client.post("/search", json!({"query": text})).expect(200).data();
-            let all = all.as_array().expect("a list").iter().filter(|one| one["rank"] == 1);
+            let all = all.as_array().expect("a list").iter().filter(|one| one["rank"] == 1.0);
             assert_eq!(all.count(), found.ids().len(), "{path} {text}");
             found.ids()
         };
