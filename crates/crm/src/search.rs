@@ -284,7 +284,7 @@ pub(crate) fn beginning<R: Searchable>(db: &Db<'_>, who: &Caller, name: &str) ->
 pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[String]) -> Tier {
     let engine = db.engine();
     if engine.has_index_for(needles) {
-        return matching::<R>(db, who, &Pattern::any_of(needles), false);
+        return matching::<R>(db, who, &Pattern::any_of(needles));
     }
     let mut condition = record::all(who);
     let (text, values) = engine.scan_contains("t", condition.bound() + 1, needles);
@@ -292,18 +292,13 @@ pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[St
     documents::<R>(condition)
 }
 
-/// Those in whose documents the pattern is, or, `roughly`, may be.
-pub(crate) fn matching<R: Searchable>(
-    db: &Db<'_>,
-    who: &Caller,
-    pattern: &Pattern,
-    roughly: bool,
-) -> Tier {
+/// Those in whose documents the pattern is.
+pub(crate) fn matching<R: Searchable>(db: &Db<'_>, who: &Caller, pattern: &Pattern) -> Tier {
     let everything = record::all(who);
     let parameter = everything.bound() + 1;
     let walks = db
         .engine()
-        .newest_matching(R::INDEX, "t", parameter, pattern, roughly);
+        .newest_matching(R::INDEX, "t", parameter, pattern);
     let sources = walks.into_iter().map(|walk| {
         let mut condition = everything.clone();
         condition.bind_all(walk.values).and(&walk.condition, []);

@@ -203,8 +203,7 @@ impl Engine {
 
     /// From where the rows of `table`, called `alias`, in which `pattern` is
     /// found come newest first, however many there are: whoever wants some takes as many
-    /// from each place, and a row that several have once. Where it is `roughly`, some may
-    /// not have it: for whoever looks into them [anyway](Pattern::is_in).
+    /// from each place, and a row that several have once.
     #[must_use]
     pub fn newest_matching(
         self,
@@ -212,16 +211,12 @@ impl Engine {
         alias: &str,
         param: usize,
         pattern: &Pattern,
-        roughly: bool,
     ) -> Vec<Walk> {
         let column = format!("{alias}.doc");
         match self {
             // The index itself is in the order in which rows were added.
             Self::Sqlite => {
-                let (has, texts) = match roughly {
-                    true => ("true".to_owned(), Vec::new()),
-                    false => pattern.instrs(&column, param + 1),
-                };
+                let (has, texts) = pattern.instrs(&column, param + 1);
                 let indexed = Walk {
                     from: format!(
                         "{table}_index i cross join {table} {alias} on {alias}.rowid = i.rowid"
@@ -312,16 +307,6 @@ impl Pattern {
     #[must_use]
     pub fn any_of(terms: &[String]) -> Self {
         Self::Any(terms.iter().cloned().map(Self::Text).collect())
-    }
-
-    /// Whether it is found in the text.
-    #[must_use]
-    pub fn is_in(&self, text: &str) -> bool {
-        match self {
-            Self::Text(part) => text.contains(part.as_str()),
-            Self::All(parts) => parts.iter().all(|part| part.is_in(text)),
-            Self::Any(parts) => parts.iter().any(|part| part.is_in(text)),
-        }
     }
 
     /// FTS5's query for what may have it: a text may lack what has all its parts, or have

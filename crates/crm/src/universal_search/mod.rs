@@ -184,9 +184,9 @@ impl EntityType {
         readings: &[Wanted],
     ) -> Result<Vec<Found>> {
         let tier = match self {
-            Self::Contact => search::matching::<Contact>(db, who, pattern, true),
-            Self::Company => search::matching::<Company>(db, who, pattern, true),
-            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern, true),
+            Self::Contact => search::matching::<Contact>(db, who, pattern),
+            Self::Company => search::matching::<Company>(db, who, pattern),
+            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern),
         };
         let rank_in = |text: &str| {
             let ranks = readings.iter().map(|wanted| wanted.rank_in(text));
@@ -194,10 +194,7 @@ impl EntityType {
         };
         let looked_at = tier.newest(db, "t.id, t.name_key, t.doc", LOOKED_AT, |row| {
             let (name, document): (String, String) = (row.get(1)?, row.get(2)?);
-            let rank = match pattern.is_in(&document) {
-                true => rank_in(&document),
-                false => 0,
-            };
+            let rank = rank_in(&document);
             let is_its_name = rank >= LEAST && rank_in(&name) == rank;
             Ok(Found {
                 entity_type: self,

@@ -3,6 +3,7 @@
 mod checkpointer;
 mod counters;
 mod failure;
+mod learning;
 mod revision;
 mod session;
 mod values;
@@ -18,8 +19,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use self::checkpointer::Checkpointer;
 pub use self::counters::add_functions;
 use self::failure::translate;
+pub(crate) use self::learning::INDEX_QUEUE;
 use self::revision::Revisions;
-pub(crate) use self::session::{INDEX_QUEUE, Session};
+pub(crate) use self::session::Session;
 use self::writer::{GROUP, Message, Write, Writer};
 use crate::migrate::{self, Migration};
 use crate::{Counters, Db, Error, Options, Session as AnySession, Stats, Tx, blocking};

@@ -149,7 +149,7 @@ pub(crate) async fn count(store: &Store) -> i64 {
 pub(crate) fn newest_having(db: &store::Db<'_>, terms: &[String]) -> Result<Vec<i64>, Error> {
     let mut found = Vec::new();
     let pattern = Pattern::any_of(terms);
-    for walk in db.engine().newest_matching("note", "n", 1, &pattern, false) {
+    for walk in db.engine().newest_matching("note", "n", 1, &pattern) {
         let sql = format!(
             "select n.number from {} where {} order by {} desc",
             walk.from,

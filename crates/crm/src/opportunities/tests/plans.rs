@@ -524,7 +524,7 @@ on_both_engines! {
                 (search::named::<Opportunity>(&desk.who, &found), [&names, &names]),
                 (search::beginning::<Opportunity>(db, &desk.who, &found)?, [&names, &names]),
                 (search::containing::<Opportunity>(db, &desk.who, &[found]), trigrams),
-                (search::matching::<Opportunity>(db, &desk.who, &misspelt, true), trigrams),
+                (search::matching::<Opportunity>(db, &desk.who, &misspelt), trigrams),
             ];
             for (tier, indexes) in tiers {
                 let (sql, bounded) = &tier.statements("t.id, t.name_key", 26)[0];
