@@ -66,7 +66,7 @@ fn limit_files(server: &Server, limited: bool) {
 #[test]
 fn a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite() {
     let test = "durability::full_disk::a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite";
-    let Some(disk) = Disk::for_test(test, 64) else {
+    let Some(disk) = Disk::for_test(test, 128) else {
         return;
     };
     let server = Server::start_on_disk(&disk);

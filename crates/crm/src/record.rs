@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::Value as Json;
-use store::{Db, FromColumn, Row, Tx, Value};
+use store::{Db, Engine, FromColumn, Row, Tx, Value};
 use uuid::Uuid;
 
 use crate::caller::Caller;
@@ -516,15 +516,15 @@ pub fn insert<R: Record>(
         let _ = write!(names, ", {name}");
         let _ = write!(places, ", ${}", params.len());
     }
-    Ok(tx.query_one(
-        &format!(
-            "insert into {} ({names}) values ({places}) returning {}",
-            R::TABLE,
-            R::COLUMNS
-        ),
-        &params,
-        R::from_row,
-    )?)
+    let insert = format!("insert into {} ({names}) values ({places})", R::TABLE);
+    // To SQLite a statement that gives rows is one to be undone alone: it would keep
+    // all pages that it changes as they were, and take longer than to look for the row.
+    if tx.engine() == Engine::Sqlite {
+        tx.execute(&insert, &params)?;
+        return get(tx, who, id);
+    }
+    let returning = format!("{insert} returning {}", R::COLUMNS);
+    Ok(tx.query_one(&returning, &params, R::from_row)?)
 }
 
 /// Writes the changes, if there are any, with columns that no field shows and

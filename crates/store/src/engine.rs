@@ -40,6 +40,14 @@ impl Engine {
         }
     }
 
+    /// Whether transactions that write come one after the other: what one has read
+    /// stays as it is until its end. Elsewhere that has to be
+    /// [asked for](Self::for_update).
+    #[must_use]
+    pub fn has_one_writer(self) -> bool {
+        self == Self::Sqlite
+    }
+
     /// The clause at the end of a `select` that locks its rows until the end
     /// of the transaction, still letting others refer to them. On SQLite
     /// nothing: there is one writer.
