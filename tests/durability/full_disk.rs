@@ -62,11 +62,11 @@ fn limit_files(server: &Server, limited: bool) {
     assert!(set.is_ok_and(|status| status.success()), "prlimit {limit}");
 }
 
-/// On a small disk, where one can be mounted. The log alone takes half of it.
+/// On a small disk, where one can be mounted. The log alone may take half of it.
 #[test]
 fn a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite() {
     let test = "durability::full_disk::a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite";
-    let Some(disk) = Disk::for_test(test, 128) else {
+    let Some(disk) = Disk::for_test(test, 256) else {
         return;
     };
     let server = Server::start_on_disk(&disk);

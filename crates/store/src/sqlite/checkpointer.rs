@@ -3,11 +3,18 @@
 //!
 //! What is written meanwhile the writer puts back itself, after a commit of its own:
 //! the log begins anew only when nothing of it is left to put back.
+//!
+//! That is for when the log has grown. What little comes in between the thread puts
+//! back once a second: the more of the log is not in the file, the longer a reader
+//! looks for each page.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
@@ -24,6 +31,9 @@ const MOST_PAGES: u32 = 4 * LOG_PAGES;
 /// the time before, which is less and less, and the last of it the writer has to wait for.
 const PASSES: usize = 4;
 
+/// How long the thread waits to be asked before it puts back what there is.
+const UNASKED: Duration = Duration::from_secs(1);
+
 pub(super) struct Checkpointer(JoinHandle<()>);
 
 impl Checkpointer {
@@ -35,13 +45,14 @@ impl Checkpointer {
     ) -> Result<Self, Error> {
         let (ask, asked) = sync_channel(1);
         let (tell, told) = sync_channel(1);
-        let (path, options) = (path.to_owned(), options.clone());
+        let written = Arc::new(AtomicBool::new(false));
+        let (path, options, has_written) = (path.to_owned(), options.clone(), written.clone());
         let thread = std::thread::Builder::new()
             .name("store-checkpointer".to_owned())
-            .spawn(move || put_back(path, options, &asked, &tell))
+            .spawn(move || put_back(path, options, &asked, &tell, &has_written))
             .map_err(|error| Error::unavailable(format!("no thread for the log: {error}")))?;
         writer
-            .wal_hook(Some(after_commit(ask, told)))
+            .wal_hook(Some(after_commit(ask, told, written)))
             .map_err(|error| translate(&error, None))?;
         Ok(Self(thread))
     }
@@ -62,11 +73,13 @@ impl Checkpointer {
 fn after_commit(
     ask: SyncSender<()>,
     told: Receiver<bool>,
+    written: Arc<AtomicBool>,
 ) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
     let mut under_way = false;
     let mut ask_from = LOG_PAGES;
     move |log, pages| {
         let pages = pages.unsigned_abs();
+        written.store(true, Ordering::Relaxed);
         if under_way {
             let answer = match pages >= MOST_PAGES {
                 true => told.recv().map_err(|_| TryRecvError::Disconnected),
@@ -94,11 +107,23 @@ fn after_commit(
     }
 }
 
-/// The thread, until the writer no longer asks. It tells whether anything is left for
-/// the writer to put back.
-fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSender<bool>) {
+/// The thread, until the writer is gone. To the writer that asked it tells whether
+/// anything is left to put back.
+fn put_back(
+    path: PathBuf,
+    options: Options,
+    asked: &Receiver<()>,
+    tell: &SyncSender<bool>,
+    written: &AtomicBool,
+) {
     let (mut file, mut has_failed) = (None, false);
-    while asked.recv().is_ok() {
+    loop {
+        let is_asked = match asked.recv_timeout(UNASKED) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) if written.swap(false, Ordering::Relaxed) => false,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let file = match &mut file {
             Some(file) => Ok(file),
             None => LoggedFile::open(&path, &options).map(|opened| file.insert(opened)),
@@ -112,7 +137,7 @@ fn put_back(path: PathBuf, options: Options, asked: &Receiver<()>, tell: &SyncSe
         }
         has_failed = done.is_err();
         // What this thread can't do the writer may be able to.
-        if tell.send(done.unwrap_or(true)).is_err() {
+        if is_asked && tell.send(done.unwrap_or(true)).is_err() {
             break;
         }
     }

@@ -23,8 +23,8 @@ const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
 /// How many pages the log holds before they are put back into the file: more of
 /// them, and a page that many commits change is put back once for all of them;
-/// fewer, and it takes less long, and a start after a crash has less to read. 64 MiB.
-pub(super) const LOG_PAGES: u32 = 16_384;
+/// fewer, and a start after a crash has less to read. 128 MiB.
+pub(super) const LOG_PAGES: u32 = 32_768;
 /// How large the log's file stays when it begins anew, in bytes: what it grows to while
 /// pages are put back, so that it need not find its room again each time.
 const LOG_KEPT: u32 = 2 * LOG_PAGES * 4_096;
