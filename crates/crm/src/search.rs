@@ -176,7 +176,7 @@ pub fn narrow<R: Searchable>(
                      where s.workspace_id = t.workspace_id and s.id = t.id and {matches})"
         )
     } else {
-        let (matches, values) = engine.contains(table, "s", parameter, &needles);
+        let (matches, values) = db.contains(table, "s", parameter, &needles)?;
         condition.bind_all(values);
         // Nothing of the workspace's must tempt SQLite to begin by its
         // documents: the index is far shorter.
@@ -190,7 +190,7 @@ pub fn narrow<R: Searchable>(
 
 /// Whether so many documents match that it is better to walk through them.
 fn is_common<R: Searchable>(db: &Db<'_>, needles: &[String]) -> Result<bool> {
-    match db.engine().count_containing(R::INDEX, needles, COMMON) {
+    match db.count_containing(R::INDEX, needles, COMMON)? {
         Some((sql, values)) => Ok(db.query_one(&sql, &values, |row| row.get::<i64>(0))? == COMMON),
         None => Ok(false),
     }
@@ -281,7 +281,11 @@ pub(crate) fn beginning<R: Searchable>(db: &Db<'_>, who: &Caller, name: &str) ->
 }
 
 /// Those in whose documents one of the needles is.
-pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[String]) -> Tier {
+pub(crate) fn containing<R: Searchable>(
+    db: &Db<'_>,
+    who: &Caller,
+    needles: &[String],
+) -> Result<Tier> {
     let engine = db.engine();
     if engine.has_index_for(needles) {
         return matching::<R>(db, who, &Pattern::any_of(needles));
@@ -289,16 +293,18 @@ pub(crate) fn containing<R: Searchable>(db: &Db<'_>, who: &Caller, needles: &[St
     let mut condition = record::all(who);
     let (text, values) = engine.scan_contains("t", condition.bound() + 1, needles);
     condition.bind_all(values).and(&text, []);
-    documents::<R>(condition)
+    Ok(documents::<R>(condition))
 }
 
 /// Those in whose documents the pattern is.
-pub(crate) fn matching<R: Searchable>(db: &Db<'_>, who: &Caller, pattern: &Pattern) -> Tier {
+pub(crate) fn matching<R: Searchable>(
+    db: &Db<'_>,
+    who: &Caller,
+    pattern: &Pattern,
+) -> Result<Tier> {
     let everything = record::all(who);
     let parameter = everything.bound() + 1;
-    let walks = db
-        .engine()
-        .newest_matching(R::INDEX, "t", parameter, pattern);
+    let walks = db.newest_matching(R::INDEX, "t", parameter, pattern)?;
     let sources = walks.into_iter().map(|walk| {
         let mut condition = everything.clone();
         condition.bind_all(walk.values).and(&walk.condition, []);
@@ -308,7 +314,7 @@ pub(crate) fn matching<R: Searchable>(db: &Db<'_>, who: &Caller, pattern: &Patte
             order: walk.order,
         }
     });
-    Tier(sources.collect())
+    Ok(Tier(sources.collect()))
 }
 
 fn documents<R: Searchable>(condition: Condition) -> Tier {
@@ -358,7 +364,7 @@ pub(crate) fn best<R: Searchable>(
     let enough =
         name.is_empty() || take(named::<R>(who, &name))? || take(beginning::<R>(db, who, &name)?)?;
     if !enough {
-        take(containing::<R>(db, who, needles))?;
+        take(containing::<R>(db, who, needles)?)?;
     }
     best.truncate(wanted);
     Ok(best)

@@ -43,9 +43,9 @@ mod row;
 mod slow;
 mod spans;
 mod sqlite;
+mod text_index;
 mod tls;
 pub mod transfer;
-mod trigrams;
 mod value;
 
 use std::ops::{ControlFlow, Deref};
@@ -54,11 +54,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use engine::{Engine, Pattern, Walk};
+pub use engine::Engine;
 pub use error::Error;
 pub use migrate::Migration;
 pub use row::{Cell, FromColumn, Row};
 pub use sqlite::add_functions;
+pub use text_index::{Pattern, Walk};
 use tracing::Instrument as _;
 pub use value::Value;
 
@@ -613,7 +614,7 @@ impl<'a> Tx<'a> {
     }
 
     /// Lets the text indexes learn at once what waits for them on SQLite, so that it does
-    /// not become too much to [look through](Engine::contains).
+    /// not become too much to [look through](Db::contains).
     ///
     /// # Errors
     /// The database's.

@@ -184,9 +184,9 @@ impl EntityType {
         readings: &[Wanted],
     ) -> Result<Vec<Found>> {
         let tier = match self {
-            Self::Contact => search::matching::<Contact>(db, who, pattern),
-            Self::Company => search::matching::<Company>(db, who, pattern),
-            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern),
+            Self::Contact => search::matching::<Contact>(db, who, pattern)?,
+            Self::Company => search::matching::<Company>(db, who, pattern)?,
+            Self::Opportunity => search::matching::<Opportunity>(db, who, pattern)?,
         };
         let rank_in = |text: &str| {
             let ranks = readings.iter().map(|wanted| wanted.rank_in(text));

@@ -17,7 +17,7 @@ const MERGED_AT_LEAST: i64 = 2;
 const TEXTS_EACH_MERGED: i64 = 3;
 
 /// The table of what the text indexes have yet to learn: see
-/// [`Engine::contains`](crate::Engine::contains).
+/// [`Db::contains`](crate::Db::contains).
 pub(crate) const INDEX_QUEUE: &str = "index_queue";
 
 /// What a connection remembers of it.

@@ -5,6 +5,7 @@ mod counters;
 mod failure;
 mod learning;
 mod revision;
+mod samples;
 mod session;
 mod values;
 mod writer;
@@ -21,6 +22,7 @@ pub use self::counters::add_functions;
 use self::failure::translate;
 pub(crate) use self::learning::INDEX_QUEUE;
 use self::revision::Revisions;
+pub(crate) use self::samples::{Sample, Samples, TEXTS as SAMPLED};
 pub(crate) use self::session::Session;
 use self::writer::{GROUP, Message, Write, Writer};
 use crate::migrate::{self, Migration};
@@ -40,6 +42,7 @@ pub(crate) struct Database {
     /// once closed.
     readers: Mutex<Option<Vec<Session>>>,
     revisions: Revisions,
+    samples: Samples,
     scans: Semaphore,
     writer: mpsc::Sender<Message>,
     counters: Arc<Counters>,
@@ -76,6 +79,7 @@ impl Database {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
             revisions: Revisions::default(),
+            samples: Samples::default(),
             scans: Semaphore::new(scans(&options)),
             options,
             writer,
@@ -99,6 +103,12 @@ impl Database {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A further connection that only reads.
+    fn reader(&self) -> Result<Session, Error> {
+        let (revisions, samples) = (self.revisions.clone(), self.samples.clone());
+        Session::reader(&self.path, &self.options, revisions, samples)
+    }
+
     pub(crate) fn read<T, E: From<Error>>(
         &self,
         f: impl FnOnce(&Db<'_>) -> Result<T, E>,
@@ -109,7 +119,7 @@ impl Database {
         };
         let session = match idle {
             Some(session) => session,
-            None => Session::reader(&self.path, &self.options, self.revisions.clone())?,
+            None => self.reader()?,
         };
         session.fresh();
         session.control("begin")?;

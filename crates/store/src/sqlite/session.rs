@@ -11,6 +11,7 @@ use super::counters::add_functions;
 use super::failure::translate;
 use super::learning::Learning;
 use super::revision::{Revisions, Sight};
+use super::samples::Samples;
 use super::values::bind;
 use crate::slow::Slow;
 use crate::{EachRow, Error, Options, Row, Value};
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     pub(super) learning: Learning,
     /// `None` where what is seen may be its own.
     sight: Option<Sight>,
+    /// What is common in the texts of tables.
+    pub(crate) samples: Samples,
     pub(super) slow: Slow,
 }
 
@@ -94,6 +97,7 @@ impl Session {
             marks: RefCell::default(),
             learning: Learning::default(),
             sight: None,
+            samples: Samples::default(),
             slow: Slow::new(options.slow_statement),
         })
     }
@@ -103,9 +107,11 @@ impl Session {
         path: &Path,
         options: &Options,
         revisions: Revisions,
+        samples: Samples,
     ) -> Result<Self, Error> {
         Ok(Self {
             sight: Some(Sight::of(revisions)),
+            samples,
             ..Self::open(path, options, false)?
         })
     }

@@ -149,7 +149,7 @@ pub(crate) async fn count(store: &Store) -> i64 {
 pub(crate) fn newest_having(db: &store::Db<'_>, terms: &[String]) -> Result<Vec<i64>, Error> {
     let mut found = Vec::new();
     let pattern = Pattern::any_of(terms);
-    for walk in db.engine().newest_matching("note", "n", 1, &pattern) {
+    for walk in db.newest_matching("note", "n", 1, &pattern)? {
         let sql = format!(
             "select n.number from {} where {} order by {} desc",
             walk.from,
@@ -706,7 +706,7 @@ on_both_engines! {
                 let terms = terms.clone();
                 let numbers = home.store.read(move |db| {
                     let (condition, values) = match indexed && db.engine().has_index_for(&terms) {
-                        true => db.engine().contains("note", "n", 2, &terms),
+                        true => db.contains("note", "n", 2, &terms)?,
                         false => db.engine().scan_contains("n", 2, &terms),
                     };
                     let mut params = vec![Value::from(0)];
@@ -743,7 +743,7 @@ on_both_engines! {
             let terms: Vec<_> = terms.into_iter().map(str::to_owned).collect();
             let (numbers, count) = home.store.read(move |db| -> Result<_, Error> {
                 let numbers = newest_having(db, &terms)?;
-                let count = match db.engine().count_containing("note", &terms, 100) {
+                let count = match db.count_containing("note", &terms, 100)? {
                     Some((sql, values)) => db.query_one(&sql, &values, |row| row.get(0))?,
                     None => numbers.len() as i64,
                 };
@@ -755,7 +755,7 @@ on_both_engines! {
 
     async fn a_text_index_follows_whatever_one_transaction_does(home: with_index) {
         let found = |db: &store::Db<'_>, term: &str| {
-            let (condition, values) = db.engine().contains("note", "n", 1, &[term.to_owned()]);
+            let (condition, values) = db.contains("note", "n", 1, &[term.to_owned()])?;
             let sql = format!("select number from note n where {condition} order by number");
             db.query(&sql, &values, |row| row.get::<i64>(0))
         };

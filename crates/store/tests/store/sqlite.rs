@@ -121,7 +121,7 @@ async fn waiting(store: &Store) -> i64 {
 async fn found(store: &Store, term: &'static str) -> Vec<i64> {
     let found = store.read(move |db| {
         let terms = [term.to_owned()];
-        let (condition, values) = db.engine().contains("note", "n", 1, &terms);
+        let (condition, values) = db.contains("note", "n", 1, &terms)?;
         let sql = format!("select number from note n where {condition} order by number");
         let found = db.query(&sql, &values, |row| row.get::<i64>(0))?;
         let mut newest = newest_having(db, &terms)?;

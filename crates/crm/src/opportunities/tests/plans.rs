@@ -523,8 +523,8 @@ on_both_engines! {
             let tiers: [(search::Tier, [&[&str]; 2]); 4] = [
                 (search::named::<Opportunity>(&desk.who, &found), [&names, &names]),
                 (search::beginning::<Opportunity>(db, &desk.who, &found)?, [&names, &names]),
-                (search::containing::<Opportunity>(db, &desk.who, &[found]), trigrams),
-                (search::matching::<Opportunity>(db, &desk.who, &misspelt), trigrams),
+                (search::containing::<Opportunity>(db, &desk.who, &[found])?, trigrams),
+                (search::matching::<Opportunity>(db, &desk.who, &misspelt)?, trigrams),
             ];
             for (tier, indexes) in tiers {
                 let (sql, bounded) = &tier.statements("t.id, t.name_key", 26)[0];
@@ -567,7 +567,7 @@ on_both_engines! {
             let common = "deal".to_owned();
             let tiers = [
                 search::beginning::<Opportunity>(db, &desk.who, &common)?,
-                search::containing::<Opportunity>(db, &desk.who, &[common]),
+                search::containing::<Opportunity>(db, &desk.who, &[common])?,
             ];
             for tier in tiers {
                 for (sql, bounded) in tier.statements("t.id, t.name_key", 26) {
