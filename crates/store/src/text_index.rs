@@ -163,14 +163,19 @@ impl Db<'_> {
         if let Some(sample) = session.samples.of(table, last) {
             return Ok(sample);
         }
-        let next = format!("select doc from {table} where rowid > $1 order by rowid limit 1");
-        let wanted = last.clamp(0, SAMPLED as i64);
-        let mut texts = Vec::new();
-        for index in 0..wanted {
-            let before = i128::from(last) * i128::from(index) / i128::from(wanted);
-            let before = i64::try_from(before).unwrap_or(i64::MAX);
-            texts.extend(self.query_opt(&next, &crate::params![before], |row| row.get(0))?);
-        }
+        let apart = (last / SAMPLED as i64).max(1);
+        let throughout = format!(
+            "with recursive spread (place) as (
+                 select min(rowid) from {table}
+                 union all
+                 select (select t.rowid from {table} t where t.rowid >= place + $1
+                         order by t.rowid limit 1)
+                 from spread where place is not null
+                 limit $2)
+             select t.doc from spread cross join {table} t on t.rowid = place"
+        );
+        let texts = crate::params![apart, SAMPLED as i64];
+        let texts = self.query(&throughout, &texts, |row| row.get::<String>(0))?;
         let sample = Arc::new(Sample::of(&texts, last));
         session.samples.keep(table, sample.clone());
         Ok(sample)
