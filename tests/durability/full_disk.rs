@@ -62,7 +62,8 @@ fn limit_files(server: &Server, limited: bool) {
     assert!(set.is_ok_and(|status| status.success()), "prlimit {limit}");
 }
 
-/// On a small disk, where one can be mounted. The log alone may take half of it.
+/// On a small disk, where one can be mounted. The log may take half of it before it is
+/// put back for its length.
 #[test]
 fn a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite() {
     let test = "durability::full_disk::a_full_disk_is_told_of_and_nothing_is_lost_on_sqlite";

@@ -517,8 +517,9 @@ pub fn insert<R: Record>(
         let _ = write!(places, ", ${}", params.len());
     }
     let insert = format!("insert into {} ({names}) values ({places})", R::TABLE);
-    // To SQLite a statement that gives rows is one to be undone alone: it would keep
-    // all pages that it changes as they were, and take longer than to look for the row.
+    // To SQLite a statement that gives rows is one to be undone alone: where nothing else
+    // makes it one, it would keep all pages that it changes as they were, and take longer
+    // than to look for the row.
     if tx.engine() == Engine::Sqlite {
         tx.execute(&insert, &params)?;
         return get(tx, who, id);

@@ -1,4 +1,5 @@
-//! The few places where the two engines need different SQL.
+//! The few small places where the two engines need different SQL; how a text index is
+//! asked is a larger one, [of its own](crate::Db::contains).
 
 use crate::Value;
 

@@ -1,8 +1,6 @@
 //! What is found through a text index: which statements ask it, on either engine.
 
-use std::sync::Arc;
-
-use crate::sqlite::{self, INDEX_QUEUE, SAMPLED, Sample};
+use crate::sqlite::INDEX_QUEUE;
 use crate::{Db, Error, Session, Value};
 
 impl Db<'_> {
@@ -73,7 +71,7 @@ impl Db<'_> {
         let Session::Sqlite(session) = self.session else {
             return Ok(pattern.likes(&column, param));
         };
-        let asked = self.sample(session, table)?.query(&pattern);
+        let asked = session.index_query(table, &pattern)?;
         let (has, texts) = pattern.instrs(&column, param + 1);
         let condition = format!(
             "({alias}.rowid in (
@@ -107,7 +105,7 @@ impl Db<'_> {
                 order: format!("{alias}.id"),
             }]);
         };
-        let asked = self.sample(session, table)?.query(pattern);
+        let asked = session.index_query(table, pattern)?;
         let (has, texts) = pattern.instrs(&column, param + 1);
         // The index itself is in the order in which rows were added.
         let indexed = Walk {
@@ -144,7 +142,7 @@ impl Db<'_> {
             return Ok(None);
         };
         let pattern = Pattern::any_of(terms);
-        let asked = self.sample(session, table)?.query(&pattern);
+        let asked = session.index_query(table, &pattern)?;
         let (has, texts) = pattern.instrs("t.doc", 2);
         let sql = format!(
             "select count(*) from (
@@ -153,32 +151,6 @@ impl Db<'_> {
                  where i.{table}_index match $1 and {has} limit {limit})"
         );
         Ok(Some((sql, [vec![asked], texts].concat())))
-    }
-
-    /// What is common in the texts of a table, whosever they are: it decides how
-    /// something is found, never what.
-    fn sample(&self, session: &sqlite::Session, table: &str) -> Result<Arc<Sample>, Error> {
-        let last = format!("select coalesce(max(rowid), 0) from {table}");
-        let last: i64 = self.query_one(&last, &[], |row| row.get(0))?;
-        if let Some(sample) = session.samples.of(table, last) {
-            return Ok(sample);
-        }
-        let apart = (last / SAMPLED as i64).max(1);
-        let throughout = format!(
-            "with recursive spread (place) as (
-                 select min(rowid) from {table}
-                 union all
-                 select (select t.rowid from {table} t where t.rowid >= place + $1
-                         order by t.rowid limit 1)
-                 from spread where place is not null
-                 limit $2)
-             select t.doc from spread cross join {table} t on t.rowid = place"
-        );
-        let texts = crate::params![apart, SAMPLED as i64];
-        let texts = self.query(&throughout, &texts, |row| row.get::<String>(0))?;
-        let sample = Arc::new(Sample::of(&texts, last));
-        session.samples.keep(table, sample.clone());
-        Ok(sample)
     }
 }
 

@@ -483,24 +483,24 @@ pub(super) fn stages_of_sql(engine: Engine) -> String {
 }
 
 /// Lets nobody else count cards in the stages where these opportunities stand,
-/// nor in `target`, until the end of the transaction. Before the opportunities are
-/// locked, so that no two wait for each other.
+/// nor in `target`, until the end of the transaction; the stages that there
+/// are, of one writer only the target. Before the opportunities are locked, so that
+/// no two wait for each other.
 pub(super) fn lock_stages(
     tx: &mut Tx<'_>,
     who: &Caller,
     opportunity_ids: Vec<Uuid>,
     target: Option<Uuid>,
-) -> Result<()> {
-    if tx.engine().has_one_writer() {
-        return Ok(());
+) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
+    let mut stages = Vec::from_iter(target);
+    if !tx.engine().has_one_writer() {
+        stages.extend(tx.query(
+            &stages_of_sql(tx.engine()),
+            &store::params![who.workspace_id, opportunity_ids],
+            |row| row.get::<Uuid>(0),
+        )?);
     }
-    let mut stages = tx.query(
-        &stages_of_sql(tx.engine()),
-        &store::params![who.workspace_id, opportunity_ids],
-        |row| row.get::<Uuid>(0),
-    )?;
-    stages.extend(target);
-    lock(tx, who, stages).map(drop)
+    lock(tx, who, stages)
 }
 
 /// Lets nobody else count cards in these stages until the end of the
@@ -511,6 +511,9 @@ fn lock(
     who: &Caller,
     mut stages: Vec<Uuid>,
 ) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
+    if stages.is_empty() {
+        return Ok(Vec::new());
+    }
     stages.sort_unstable();
     stages.dedup();
     let locked = tx.query(
@@ -535,6 +538,9 @@ pub(super) fn lock_placings<'p>(
     who: &Caller,
     placings: impl Iterator<Item = &'p Placing>,
 ) -> Result<()> {
+    if tx.engine().has_one_writer() {
+        return Ok(());
+    }
     let (mut stages, mut pipelines) = (BTreeSet::new(), BTreeSet::new());
     for placing in placings {
         match (placing.stage_id, placing.pipeline_id) {
@@ -564,9 +570,26 @@ struct OldCard {
     closes: bool,
 }
 
-/// The cards of an opportunity, the oldest first.
-fn standing(db: &Db<'_>, who: &Caller, opportunity_id: Uuid) -> Result<Vec<OldCard>> {
-    let mut cards = db.query(
+/// Puts the opportunity's card where `target` says.
+pub(crate) fn place(
+    tx: &mut Tx<'_>,
+    who: &Caller,
+    opportunity_id: Uuid,
+    target: &Target,
+    mode: Mode,
+) -> Result<Placement> {
+    let automations = &target.automations;
+    let stages = lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
+    let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
+    let target = target_in(
+        tx,
+        who,
+        stages,
+        Some(target.pipeline_id),
+        target.stage_id,
+        target.position,
+    )?;
+    let mut cards = tx.query(
         STANDING,
         &store::params![who.workspace_id, opportunity_id],
         |row| {
@@ -580,36 +603,6 @@ fn standing(db: &Db<'_>, who: &Caller, opportunity_id: Uuid) -> Result<Vec<OldCa
         },
     )?;
     cards.sort_unstable_by_key(|card| card.id);
-    Ok(cards)
-}
-
-/// Puts the opportunity's card where `target` says.
-pub(crate) fn place(
-    tx: &mut Tx<'_>,
-    who: &Caller,
-    opportunity_id: Uuid,
-    target: &Target,
-    mode: Mode,
-) -> Result<Placement> {
-    let automations = &target.automations;
-    let mut cards = standing(tx, who, opportunity_id)?;
-    let mut stages = vec![target.stage_id];
-    if !tx.engine().has_one_writer() {
-        stages.extend(cards.iter().map(|card| card.stage_id));
-    }
-    let stages = lock(tx, who, stages)?;
-    let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
-    if !tx.engine().has_one_writer() {
-        cards = standing(tx, who, opportunity_id)?;
-    }
-    let target = target_in(
-        tx,
-        who,
-        stages,
-        Some(target.pipeline_id),
-        target.stage_id,
-        target.position,
-    )?;
     let there = cards
         .iter()
         .find(|card| card.pipeline_id == target.pipeline.id);

@@ -4,8 +4,8 @@
 //! What is written meanwhile the writer puts back itself, after a commit of its own:
 //! the log begins anew only when nothing of it is left to put back.
 //!
-//! That is for when the log has grown. What little comes in between the thread puts
-//! back once a second: the more of the log is not in the file, the longer a reader
+//! That is for when the log has grown. Where it grows slowly the thread puts back what
+//! there is once a second: the more of the log is not in the file, the longer a reader
 //! looks for each page.
 
 use std::fs::File;
@@ -107,8 +107,8 @@ fn after_commit(
     }
 }
 
-/// The thread, until the writer is gone. To the writer that asked it tells whether
-/// anything is left to put back.
+/// The thread, until the writer is gone. To the writer that asked it tells whether it
+/// may be able to put back the rest.
 fn put_back(
     path: PathBuf,
     options: Options,
@@ -136,11 +136,25 @@ fn put_back(
             tracing::warn!(%error, "the log was not put back");
         }
         has_failed = done.is_err();
+        if !matches!(done, Ok(PutBack::All)) {
+            written.store(true, Ordering::Relaxed);
+        }
         // What this thread can't do the writer may be able to.
-        if is_asked && tell.send(done.unwrap_or(true)).is_err() {
+        if is_asked && tell.send(!matches!(done, Ok(PutBack::Nothing))).is_err() {
             break;
         }
     }
+}
+
+/// How much of the log is in the file.
+#[derive(Clone, Copy)]
+enum PutBack {
+    /// All that it had at the last look.
+    All,
+    /// More than before; whoever reads, or another process, is at the rest.
+    Some,
+    /// No more than before: a reader needs what the log holds.
+    Nothing,
 }
 
 /// The file, and a connection that knows its log.
@@ -165,21 +179,27 @@ impl LoggedFile {
         })
     }
 
-    /// Whether any of it was still to be put back, and no reader needs it there.
-    ///
     /// SQLite itself lets the disk write only when all of the log is in the file, for
     /// which the writer would have to wait.
-    fn put_log_back(&mut self) -> Result<bool, Error> {
-        for pass in 0..PASSES {
-            let before = std::mem::replace(&mut self.put, self.session.put_log_back()?);
-            if self.put == before {
-                return Ok(pass > 0);
+    fn put_log_back(&mut self) -> Result<PutBack, Error> {
+        let mut done = PutBack::Nothing;
+        for _ in 0..PASSES {
+            let (log, put) = self.session.put_log_back()?;
+            let before = std::mem::replace(&mut self.put, put);
+            done = match done {
+                _ if put < 0 => return Ok(PutBack::Some),
+                _ if put == log => PutBack::All,
+                PutBack::Nothing if put == before => PutBack::Nothing,
+                _ => PutBack::Some,
+            };
+            if put == before {
+                break;
             }
             if let Some(file) = self.file {
                 file.sync_data().map_err(|error| unsynced(&error))?;
             }
         }
-        Ok(true)
+        Ok(done)
     }
 }
 

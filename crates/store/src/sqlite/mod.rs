@@ -22,7 +22,7 @@ pub use self::counters::add_functions;
 use self::failure::translate;
 pub(crate) use self::learning::INDEX_QUEUE;
 use self::revision::Revisions;
-pub(crate) use self::samples::{Sample, Samples, TEXTS as SAMPLED};
+use self::samples::Samples;
 pub(crate) use self::session::Session;
 use self::writer::{GROUP, Message, Write, Writer};
 use crate::migrate::{self, Migration};
@@ -52,11 +52,13 @@ impl Database {
     /// With `writes` off nothing about the file is changed, nor is it made.
     pub(crate) async fn open(path: &Path, options: Options, writes: bool) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
+        let samples = Samples::default();
         let (writer, queue) = mpsc::channel(QUEUE);
         let (session, checkpointer) = {
-            let (path, options) = (path.to_owned(), options.clone());
+            let (path, options, samples) = (path.to_owned(), options.clone(), samples.clone());
             blocking(move || {
                 let mut session = Session::open(&path, &options, writes)?;
+                session.samples = samples;
                 let checkpointer = writes
                     .then(|| Checkpointer::start(&mut session.connection, &path, &options))
                     .transpose()?;
@@ -79,7 +81,7 @@ impl Database {
             path: path.to_owned(),
             readers: Mutex::new(Some(Vec::new())),
             revisions: Revisions::default(),
-            samples: Samples::default(),
+            samples,
             scans: Semaphore::new(scans(&options)),
             options,
             writer,

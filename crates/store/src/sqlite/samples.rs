@@ -7,16 +7,22 @@
 //! depends on how common it is, also among the texts that have the other parts. Whatever
 //! is chosen, the same is found.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::{Pattern, Value};
+use super::session::Session;
+use crate::{Error, Pattern, Value, params};
 
 /// How many texts a sample has at most.
-pub(crate) const TEXTS: usize = 1024;
+const TEXTS: usize = 1024;
+/// How many characters of each text it has at most.
+const CHARACTERS: i64 = 512;
+/// How many parts it knows at most, the most common ones: others are as good as rare.
+const PARTS: usize = 16_384;
 
-/// As much as it takes to look into a text could one go through so many entries of a
-/// list.
+/// To look into one text takes as long as to go through this many entries of a list.
 const ENTRIES_EACH_LOOK: f64 = 256.0;
 
 /// What stands for how many texts have a part that none of the sample has.
@@ -25,31 +31,78 @@ const NEXT_TO_NONE: f64 = 0.5;
 /// A trigram.
 type Part = [char; 3];
 
-/// The samples of all tables, which the readers of a database share.
+/// The samples of all tables, which the connections of a database share.
 #[derive(Clone, Default)]
-pub(crate) struct Samples(Arc<Mutex<HashMap<String, Arc<Sample>>>>);
+pub(super) struct Samples(Arc<Mutex<HashMap<String, Arc<Sample>>>>);
 
 impl Samples {
-    /// That of a table whose last row has this number, unless it has grown to twice its
-    /// size since: then it may have other texts now.
-    pub(crate) fn of(&self, table: &str, last: i64) -> Option<Arc<Sample>> {
+    /// That of a table whose last row has this number, unless it has grown by a quarter
+    /// since: then it may have other texts now.
+    fn of(&self, table: &str, last: i64) -> Option<Arc<Sample>> {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sample = samples.get(table)?;
-        (last <= sample.last.saturating_mul(2)).then(|| sample.clone())
+        (last <= sample.last.saturating_add(sample.last / 4)).then(|| sample.clone())
     }
 
-    pub(crate) fn keep(&self, table: &str, sample: Arc<Sample>) {
+    fn keep(&self, table: &str, sample: Arc<Sample>) {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         samples.insert(table.to_owned(), sample);
     }
 }
 
+impl Session {
+    /// FTS5's query for what may have the pattern, to the index of `table`: a text may have
+    /// all the parts that are asked for and still lack it, or have changed since the index
+    /// learned of it.
+    pub(crate) fn index_query(&self, table: &str, pattern: &Pattern) -> Result<Value, Error> {
+        let query = self.sample(table)?.query_for(pattern);
+        Ok(Value::Text(query.text))
+    }
+
+    /// What is common in the texts of a table, whosever they are: it decides how
+    /// something is found, never what.
+    fn sample(&self, table: &str) -> Result<Arc<Sample>, Error> {
+        let ends = format!(
+            "select coalesce((select min(rowid) from {table}), 0),
+                    coalesce((select max(rowid) from {table}), 0)"
+        );
+        let (mut first, mut last) = (0_i64, 0_i64);
+        self.rows(&ends, &[], &mut |row| {
+            (first, last) = (row.get(0)?, row.get(1)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        if let Some(sample) = self.samples.of(table, last) {
+            return Ok(sample);
+        }
+        let throughout = format!(
+            "with recursive spread (place) as (
+                 select min(rowid) from {table}
+                 union all
+                 select (select t.rowid from {table} t where t.rowid >= place + $1
+                         order by t.rowid limit 1)
+                 from spread where place is not null
+                 limit $2)
+             select substr(t.doc, 1, $3) from spread cross join {table} t on t.rowid = place"
+        );
+        let apart = last.saturating_sub(first) / TEXTS as i64 + 1;
+        let wanted = params![apart, TEXTS as i64, CHARACTERS];
+        let mut texts = Vec::new();
+        self.rows(&throughout, &wanted, &mut |row| {
+            texts.push(row.get::<String>(0)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let sample = Arc::new(Sample::of(&texts, last));
+        self.samples.keep(table, sample.clone());
+        Ok(sample)
+    }
+}
+
 /// Some texts of a table, by what they have.
-pub(crate) struct Sample {
+struct Sample {
     /// The number of the last row when it was taken.
     last: i64,
     texts: usize,
-    /// The texts that have a part, where there are several: others are as good as none.
+    /// The texts that have a part, where there are several.
     having: HashMap<Part, Texts>,
 }
 
@@ -77,8 +130,8 @@ impl Texts {
 }
 
 /// A query for the index, and what comes of it.
-struct Asked {
-    query: String,
+struct Query {
+    text: String,
     outcome: Outcome,
 }
 
@@ -101,7 +154,7 @@ impl Outcome {
 
 impl Sample {
     /// Of these texts, [1024](TEXTS) at most.
-    pub(crate) fn of(texts: &[String], last: i64) -> Self {
+    fn of(texts: &[String], last: i64) -> Self {
         let mut seen: HashMap<Part, (usize, u32)> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
             for part in parts(text) {
@@ -112,8 +165,11 @@ impl Sample {
             }
         }
         seen.retain(|_, (_, count)| *count > 1);
-        let several = seen.into_keys().map(|part| (part, Texts::default()));
-        let mut having: HashMap<_, _> = several.collect();
+        let mut common: Vec<_> = seen.into_iter().collect();
+        common.sort_unstable_by_key(|(part, (_, count))| (Reverse(*count), *part));
+        common.truncate(PARTS);
+        let known = common.into_iter().map(|(part, _)| (part, Texts::default()));
+        let mut having: HashMap<_, _> = known.collect();
         for (index, text) in texts.iter().enumerate() {
             for part in parts(text) {
                 if let Some(texts) = having.get_mut(&part) {
@@ -128,42 +184,41 @@ impl Sample {
         }
     }
 
-    /// FTS5's query for what may have the pattern: a text may have all the parts that are
-    /// asked for and still lack it, or have changed since the index learned of it.
-    pub(crate) fn query(&self, pattern: &Pattern) -> Value {
-        Value::Text(self.ask(pattern).query)
-    }
-
-    fn ask(&self, pattern: &Pattern) -> Asked {
+    fn query_for(&self, pattern: &Pattern) -> Query {
         match pattern {
-            Pattern::Text(text) => self.ask_for_some(self.parts_of(text)),
+            Pattern::Text(text) => self.cheapest_of(self.queries_for(parts(text).collect())),
             Pattern::All(patterns) => {
-                let all = patterns.iter().flat_map(|pattern| match pattern {
-                    Pattern::Text(text) => self.parts_of(text),
-                    _ => vec![self.ask(pattern)],
-                });
-                self.ask_for_some(all.collect())
+                let (mut all, mut needed) = (Vec::new(), BTreeSet::new());
+                for pattern in patterns {
+                    match pattern {
+                        Pattern::Text(text) => needed.extend(parts(text)),
+                        _ => all.push(self.query_for(pattern)),
+                    }
+                }
+                all.extend(self.queries_for(needed));
+                self.cheapest_of(all)
             }
             Pattern::Any(patterns) => {
-                let (mut queries, mut outcome) = (Vec::new(), Outcome::default());
-                for asked in patterns.iter().map(|pattern| self.ask(pattern)) {
-                    queries.push(asked.query);
-                    outcome = either(outcome, asked.outcome);
+                let (mut texts, mut outcome) = (Vec::new(), Outcome::default());
+                for query in patterns.iter().map(|pattern| self.query_for(pattern)) {
+                    texts.push(query.text);
+                    outcome = either(outcome, query.outcome);
                 }
-                Asked {
-                    query: joined(&queries, " OR "),
+                Query {
+                    text: joined(&texts, " OR "),
                     outcome,
                 }
             }
         }
     }
 
-    fn parts_of(&self, text: &str) -> Vec<Asked> {
-        let ask = |part: Part| {
+    /// One for each part.
+    fn queries_for(&self, parts: BTreeSet<Part>) -> Vec<Query> {
+        let query_for = |part: Part| {
             let found = self.having.get(&part).copied().unwrap_or_default();
             let count = found.count().max(NEXT_TO_NONE);
-            Asked {
-                query: format!("\"{}\"", String::from_iter(part).replace('"', "\"\"")),
+            Query {
+                text: format!("\"{}\"", String::from_iter(part).replace('"', "\"\"")),
                 outcome: Outcome {
                     found,
                     count,
@@ -171,15 +226,15 @@ impl Sample {
                 },
             }
         };
-        parts(text).map(ask).collect()
+        parts.into_iter().map(query_for).collect()
     }
 
-    /// Asks for those of `all` that together cost the least.
-    fn ask_for_some(&self, all: Vec<Asked>) -> Asked {
-        let (mut queries, mut outcome) = (Vec::new(), None);
+    /// Those of `all`, which all have to be met, that together cost the least.
+    fn cheapest_of(&self, all: Vec<Query>) -> Query {
+        let (mut texts, mut outcome) = (Vec::new(), None);
         let mut left = all;
         loop {
-            let with = |one: &Asked| match outcome {
+            let with = |one: &Query| match outcome {
                 Some(outcome) => self.both(outcome, one.outcome),
                 None => one.outcome,
             };
@@ -188,13 +243,13 @@ impl Sample {
             match best {
                 Some((index, best)) if outcome.is_none_or(|before| best.cost() < before.cost()) => {
                     outcome = Some(best);
-                    queries.push(left.swap_remove(index).query);
+                    texts.push(left.remove(index).text);
                 }
                 _ => break,
             }
         }
-        Asked {
-            query: joined(&queries, " AND "),
+        Query {
+            text: joined(&texts, " AND "),
             outcome: outcome.unwrap_or_default(),
         }
     }
@@ -225,14 +280,14 @@ fn either(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-fn joined(queries: &[String], between: &str) -> String {
-    match queries {
+fn joined(texts: &[String], between: &str) -> String {
+    match texts {
         [one] => one.clone(),
         several => format!("({})", several.join(between)),
     }
 }
 
-/// The trigrams of a text; one that it has twice comes twice.
+/// The trigrams of a text; what it has twice comes twice.
 fn parts(text: &str) -> impl Iterator<Item = Part> {
     let seconds = text.chars().skip(1);
     let thirds = text.chars().skip(2);
@@ -250,10 +305,7 @@ mod tests {
     }
 
     fn asked(sample: &Sample, pattern: &Pattern) -> String {
-        match sample.query(pattern) {
-            Value::Text(query) => query,
-            other => panic!("{other:?}"),
-        }
+        sample.query_for(pattern).text
     }
 
     fn text(text: &str) -> Pattern {
@@ -273,7 +325,7 @@ mod tests {
     fn what_tells_most_is_asked_for_and_what_tells_nothing_more_is_not() {
         let sample = works();
         // All of them are in a street.
-        assert_eq!(asked(&sample, &text("mail street")), "\"mai\"");
+        assert_eq!(asked(&sample, &text("mail street")), "\" st\"");
         // Nothing is a survey of a fence, nor an xyz of zinc: though the words are common.
         for (wanted, common) in [
             ("survey fence", ["sur", "fen"]),
@@ -305,16 +357,35 @@ mod tests {
     fn without_any_text_something_is_asked_for() {
         let empty = sample([]);
         assert_eq!(asked(&empty, &text("a\"b")), "\"a\"\"b\"");
-        assert_eq!(asked(&empty, &text("ščšč")), "(\"ščš\" AND \"čšč\")");
+        assert_eq!(asked(&empty, &text("ščšč")), "(\"čšč\" AND \"ščš\")");
     }
 
     #[test]
-    fn a_sample_is_good_until_there_are_twice_as_many_texts() {
+    fn every_part_is_asked_for_once() {
+        let empty = sample([]);
+        assert_eq!(asked(&empty, &text("aaaaaaaaaaaa")), "\"aaa\"");
+        let twice = Pattern::All(vec![text("ščš"), text("ščš")]);
+        assert_eq!(asked(&empty, &twice), "\"ščš\"");
+    }
+
+    #[test]
+    fn a_sample_of_whatever_texts_is_small() {
+        let sign = |number: usize| char::from_u32(0x4E00 + number as u32 % 20_000).expect("a sign");
+        // Each twice, and no part of one in another.
+        let texts = (0..TEXTS).map(|index| {
+            let from = index / 2 * 37;
+            String::from_iter((from..from + 500).map(|number| sign(number * 7 + index / 2)))
+        });
+        assert_eq!(sample(texts).having.len(), PARTS);
+    }
+
+    #[test]
+    fn a_sample_is_good_until_there_are_a_quarter_more_texts() {
         let samples = Samples::default();
         assert!(samples.of("note", 0).is_none());
         samples.keep("note", Arc::new(works()));
-        assert!(samples.of("note", 2000).is_some());
-        assert!(samples.of("note", 2001).is_none());
+        assert!(samples.of("note", 1250).is_some());
+        assert!(samples.of("note", 1251).is_none());
         assert!(samples.of("other", 1000).is_none());
     }
 }

@@ -22,9 +22,9 @@ const STATEMENTS: usize = 256;
 /// KiB; what is not there is found in the system's own cache.
 const WRITER_CACHE: u32 = 32_768;
 const READER_CACHE: u32 = 8_192;
-/// How many pages the log holds before they are put back into the file: more of
-/// them, and a page that many commits change is put back once for all of them;
-/// fewer, and a start after a crash has less to read. 128 MiB.
+/// How many pages the log holds before they are put back into the file, where it grows
+/// so far within a second: more of them, and a page that many commits change is put back
+/// once for all of them; fewer, and a start after a crash has less to read. 128 MiB.
 pub(super) const LOG_PAGES: u32 = 32_768;
 /// How large the log's file stays when it begins anew, in bytes: what it grows to while
 /// pages are put back, so that it need not find its room again each time.
@@ -46,7 +46,7 @@ pub(crate) struct Session {
     /// `None` where what is seen may be its own.
     sight: Option<Sight>,
     /// What is common in the texts of tables.
-    pub(crate) samples: Samples,
+    pub(super) samples: Samples,
     pub(super) slow: Slow,
 }
 
@@ -127,11 +127,14 @@ impl Session {
     }
 
     /// Puts of the log into the file what no reader needs there, without waiting for
-    /// anyone; how many of its pages are in the file then.
-    pub(super) fn put_log_back(&self) -> Result<i64, Error> {
+    /// anyone: how many pages the log has, and how many of these are in the file then;
+    /// less than none while another process is at it.
+    pub(super) fn put_log_back(&self) -> Result<(i64, i64), Error> {
         let put = || {
             self.connection
-                .query_row("pragma wal_checkpoint(passive)", [], |row| row.get(2))
+                .query_row("pragma wal_checkpoint(passive)", [], |row| {
+                    Ok((row.get(1)?, row.get(2)?))
+                })
         };
         put().map_err(|error| translate(&error, None))
     }

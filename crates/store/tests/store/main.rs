@@ -5,6 +5,7 @@
 mod postgres;
 mod revisions;
 mod sqlite;
+mod text_index;
 mod transfer;
 
 use std::sync::Arc;
@@ -147,9 +148,13 @@ pub(crate) async fn count(store: &Store) -> i64 {
 
 /// The notes in which one of the terms is, the newest first, from wherever they come.
 pub(crate) fn newest_having(db: &store::Db<'_>, terms: &[String]) -> Result<Vec<i64>, Error> {
+    newest_matching(db, &Pattern::any_of(terms))
+}
+
+/// The notes in which the pattern is, likewise.
+pub(crate) fn newest_matching(db: &store::Db<'_>, pattern: &Pattern) -> Result<Vec<i64>, Error> {
     let mut found = Vec::new();
-    let pattern = Pattern::any_of(terms);
-    for walk in db.newest_matching("note", "n", 1, &pattern)? {
+    for walk in db.newest_matching("note", "n", 1, pattern)? {
         let sql = format!(
             "select n.number from {} where {} order by {} desc",
             walk.from,

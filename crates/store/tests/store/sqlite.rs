@@ -296,3 +296,18 @@ async fn a_reader_that_stays_holds_up_no_writer_and_then_the_log_is_put_back() {
     file_grows_to(&home, 150 * MIB).await;
     assert_eq!(count(&home.store).await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_held_is_put_back_though_nobody_writes_any_more() {
+    let home = Home::with_notes(Engine::Sqlite).await;
+    let reader = rusqlite::Connection::open(path(&home)).unwrap();
+    reader
+        .execute_batch("begin; select count(*) from note")
+        .unwrap();
+    write_mebibytes(&home, 0..2).await;
+    // The thread has looked, and found it held.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(std::fs::metadata(path(&home)).unwrap().len() < MIB);
+    drop(reader);
+    file_grows_to(&home, 2 * MIB).await;
+}

