@@ -28,8 +28,8 @@ use crate::search::{self, Query};
 /// What has less of the query than this is not like it, in ten-thousandths.
 const LEAST: u32 = 5_000;
 /// How many records of a kind are looked at for each pattern, the newest first, from each
-/// place where they are found.
-const LOOKED_AT: i64 = 500;
+/// place where they are found: at first, and where there are more and nothing is found.
+const LOOKED_AT: [i64; 2] = [500, 4_000];
 
 crate::words! {
     /// The kinds of records that are searched at once.
@@ -110,14 +110,21 @@ pub fn search(db: &Db<'_>, who: &Caller, input: &UniversalSearch) -> Result<Page
         let readings = needles.iter().filter_map(|text| Wanted::in_text(text));
         let readings: Vec<_> = readings.collect();
         let mut seen: HashSet<_> = found.iter().map(|one| one.id).collect();
-        for pattern in typos::patterns(&readings) {
-            for &one in &types {
-                let like = one.like(db, who, &pattern, &readings)?;
-                found.extend(like.into_iter().filter(|like| seen.insert(like.id)));
-            }
-            // Looser ones cost the most and find the least.
-            if !found.is_empty() {
-                break;
+        'looser: for pattern in typos::patterns(&readings) {
+            for looked_at in LOOKED_AT {
+                let mut are_more = false;
+                for &one in &types {
+                    let (like, more) = one.like(db, who, &pattern, &readings, looked_at)?;
+                    found.extend(like.into_iter().filter(|like| seen.insert(like.id)));
+                    are_more |= more;
+                }
+                // Looser ones cost the most and find the least.
+                if !found.is_empty() {
+                    break 'looser;
+                }
+                if !are_more {
+                    break;
+                }
             }
         }
     }
@@ -174,15 +181,16 @@ impl EntityType {
         Ok(found.collect())
     }
 
-    /// Of the newest records in which the pattern is, those that are like one of
-    /// the readings.
+    /// Of so many of the newest records in which the pattern is, those that are like one
+    /// of the readings; and whether there may be more in which it is.
     fn like(
         self,
         db: &Db<'_>,
         who: &Caller,
         pattern: &Pattern,
         readings: &[Wanted],
-    ) -> Result<Vec<Found>> {
+        newest: i64,
+    ) -> Result<(Vec<Found>, bool)> {
         let tier = match self {
             Self::Contact => search::matching::<Contact>(db, who, pattern)?,
             Self::Company => search::matching::<Company>(db, who, pattern)?,
@@ -192,7 +200,7 @@ impl EntityType {
             let ranks = readings.iter().map(|wanted| wanted.rank_in(text));
             ranks.max().unwrap_or_default()
         };
-        let looked_at = tier.newest(db, "t.id, t.name_key, t.doc", LOOKED_AT, |row| {
+        let looked_at = tier.newest(db, "t.id, t.name_key, t.doc", newest, |row| {
             let (name, document): (String, String) = (row.get(1)?, row.get(2)?);
             let rank = rank_in(&document);
             let is_its_name = rank >= LEAST && rank_in(&name) == rank;
@@ -206,8 +214,9 @@ impl EntityType {
                 },
             })
         })?;
+        let are_more = looked_at.len() as i64 >= newest;
         let like = looked_at.into_iter().filter(|one| one.rank >= LEAST);
-        Ok(like.collect())
+        Ok((like.collect(), are_more))
     }
 
     /// 1 if what is not in the name of such a record is another record's, else 0.

@@ -156,6 +156,14 @@ on_both_engines! {
         assert_eq!(names(tx, desk, "bryon")?, ["Ada Byron"]);
     }
 
+    fn what_many_newer_ones_resemble_is_not_given_up(tx, desk) {
+        desk.opportunity(tx, "Sanderson Roofing")?;
+        for number in 0..600 {
+            desk.opportunity(tx, &format!("Sandra Wilson {number}"))?;
+        }
+        assert_eq!(names(tx, desk, "sandrson")?, ["Sanderson Roofing"]);
+    }
+
     fn one_typo_in_a_name_finds_it_among_thousands(tx, desk) {
         const FIRSTS: [&str; 10] = [
             "Amara", "Boris", "Chloe", "Dinesh", "Edith", "Jamila", "Mateo", "Quentin", "Ursula", "Viktor",
