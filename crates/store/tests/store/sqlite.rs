@@ -254,6 +254,15 @@ async fn write_mebibytes(home: &Home, numbers: std::ops::Range<u128>) -> u64 {
     longest
 }
 
+/// A reader beside the store, which needs what the log holds until it is dropped.
+fn reader_that_stays(home: &Home) -> rusqlite::Connection {
+    let reader = rusqlite::Connection::open(path(home)).unwrap();
+    reader
+        .execute_batch("begin; select count(*) from note")
+        .unwrap();
+    reader
+}
+
 async fn file_grows_to(home: &Home, length: u64) {
     for _ in 0..1000 {
         if std::fs::metadata(path(home)).unwrap().len() >= length {
@@ -284,10 +293,7 @@ async fn what_little_was_written_is_put_back_as_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_stays_holds_up_no_writer_and_then_the_log_is_put_back() {
     let home = Home::with_notes(Engine::Sqlite).await;
-    let reader = rusqlite::Connection::open(path(&home)).unwrap();
-    reader
-        .execute_batch("begin; select count(*) from note")
-        .unwrap();
+    let reader = reader_that_stays(&home);
     write_mebibytes(&home, 0..150).await;
     let file = std::fs::metadata(path(&home)).unwrap().len();
     assert!(file < 32 * MIB, "what the reader sees was overwritten");
@@ -300,10 +306,7 @@ async fn a_reader_that_stays_holds_up_no_writer_and_then_the_log_is_put_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reader_held_is_put_back_though_nobody_writes_any_more() {
     let home = Home::with_notes(Engine::Sqlite).await;
-    let reader = rusqlite::Connection::open(path(&home)).unwrap();
-    reader
-        .execute_batch("begin; select count(*) from note")
-        .unwrap();
+    let reader = reader_that_stays(&home);
     write_mebibytes(&home, 0..2).await;
     // The thread has looked, and found it held.
     tokio::time::sleep(Duration::from_millis(1500)).await;
