@@ -17,6 +17,17 @@ const PARTS: &[Part] = &[Part::GetOne, Part::Create, Part::TwoServers];
 const OURS: &str = "measured";
 const BARE: &str = "bare";
 
+/// Two servers as anyone starts them share with PostgreSQL and with who asks the cores
+/// that one of them already keeps busy; two that are held to one connection each leave
+/// room, and show whether one is in the other's way.
+const PAIRS: [(&str, &[&str]); 2] = [
+    ("two servers", &[]),
+    (
+        "two servers of one connection each",
+        &["--database-connections", "1"],
+    ),
+];
+
 /// A cluster with what the seed holds.
 struct Bed<'a> {
     bench: &'a Bench,
@@ -59,14 +70,16 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         bed.create(report)?;
     }
     if bench.options.wants(Part::TwoServers) {
-        bed.two_servers(report)?;
+        for (which, arguments) in PAIRS {
+            bed.two_servers(report, which, arguments)?;
+        }
     }
     Ok(())
 }
 
 impl Bed<'_> {
-    fn server(&self) -> Result<Server, Failure> {
-        Server::start(&self.bench.binary, &self.database, &[])
+    fn server(&self, arguments: &[&str]) -> Result<Server, Failure> {
+        Server::start(&self.bench.binary, &self.database, arguments)
     }
 
     /// A load that is shared by these servers.
@@ -98,7 +111,7 @@ impl Bed<'_> {
         pgbench: &dyn Contender,
         share: f64,
     ) -> Result<Load, Failure> {
-        let server = self.server()?;
+        let server = self.server(&[])?;
         let ours = self.load("Dealwright", &[&server], MANY, requests)?;
         let figures = race(&[&ours, pgbench], self.bench.options.length())?;
         report.at_least(title, &figures[0], share, &figures[1]);
@@ -128,15 +141,20 @@ impl Bed<'_> {
     }
 
     fn cards(&self) -> Result<u64, Failure> {
-        let server = self.server()?;
+        let server = self.server(&[])?;
         let cards = cards(&server.client(), &self.seed.known)?;
         server.end()?;
         Ok(cards)
     }
 
     /// Two servers must do more than one, and lose or double nothing.
-    fn two_servers(&self, report: &mut Report) -> Result<(), Failure> {
-        let (one, other) = (self.server()?, self.server()?);
+    fn two_servers(
+        &self,
+        report: &mut Report,
+        which: &str,
+        arguments: &[&str],
+    ) -> Result<(), Failure> {
+        let (one, other) = (self.server(arguments)?, self.server(arguments)?);
         let known = &self.seed.known;
         let before = cards(&one.client(), known)?;
         let mut created = Vec::new();
@@ -144,15 +162,11 @@ impl Bed<'_> {
             ("GET one, PostgreSQL", loads::get_one(known)),
             ("create, PostgreSQL", loads::create(known)),
         ] {
-            let both = self.load("two servers", &[&one, &other], MANY, &requests)?;
-            let alone = self.load("one server", &[&one], MANY, &requests)?;
+            let both = self.load(which, &[&one, &other], MANY, &requests)?;
+            let alone = self.load("one of them", &[&one], MANY, &requests)?;
             let figures = race(&[&both, &alone], self.bench.options.length())?;
-            report.at_least(
-                &format!("{title}, two servers"),
-                &figures[0],
-                1.0,
-                &figures[1],
-            );
+            let what = format!("{title}, {which}");
+            report.at_least(&what, &figures[0], 1.0, &figures[1]);
             report.figures(title, self.seed.size, &figures);
             created = vec![both.done(), alone.done()];
         }

@@ -16,14 +16,14 @@ use super::session::Session;
 use crate::{Error, Pattern, Value, params};
 
 /// How many texts a sample has at most.
-const TEXTS: usize = 1024;
+const TEXTS: usize = 2048;
 /// How many characters of each text it has at most.
 const CHARACTERS: i64 = 512;
 /// How many parts it knows at most, the most common ones: others are as good as rare.
 const PARTS: usize = 16_384;
 
 /// To look into one text takes as long as to go through this many entries of a list.
-const ENTRIES_EACH_LOOK: f64 = 256.0;
+const ENTRIES_EACH_LOOK: f64 = 192.0;
 
 /// What stands for how many texts have a part that none of the sample has.
 const NEXT_TO_NONE: f64 = 0.5;
@@ -153,7 +153,7 @@ impl Outcome {
 }
 
 impl Sample {
-    /// Of these texts, [1024](TEXTS) at most.
+    /// Of these texts, [2048](TEXTS) at most.
     fn of(texts: &[String], last: i64) -> Self {
         let mut seen: HashMap<Part, (usize, u32)> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
