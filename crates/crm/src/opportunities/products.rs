@@ -187,7 +187,7 @@ pub fn add_imported_product(
     Ok(line_id)
 }
 
-/// Adds a product to an opportunity whose stages are locked; the opportunity, and
+/// Adds a product to an opportunity, after [`cards::lock_stages`]; the opportunity, and
 /// the row's id.
 fn add_line(
     tx: &mut Tx<'_>,
