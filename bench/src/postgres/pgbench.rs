@@ -12,7 +12,7 @@ use super::statements::{self, Transaction};
 use crate::Failure;
 use crate::dealwright::Database;
 use crate::process;
-use crate::race::{Contender, Meter, Sample};
+use crate::race::{Contender, Sample};
 use crate::wrk::Request;
 
 /// How many of the requests become a script.
@@ -31,7 +31,6 @@ pub(crate) struct Pgbench {
     scripts: Vec<PathBuf>,
     /// Its variables that never change, as `name=value`.
     variables: Vec<String>,
-    meter: Meter,
 }
 
 impl Pgbench {
@@ -100,10 +99,6 @@ impl Pgbench {
                 .collect(),
             scripts,
             variables,
-            meter: Meter {
-                processes: Vec::new(),
-                families: vec![cluster.id()],
-            },
         })
     }
 }
@@ -132,8 +127,9 @@ impl Contender for Pgbench {
         self.clients
     }
 
+    /// That of its first second can't be told from that of the others.
     fn cpu(&self) -> Result<Option<Duration>, Failure> {
-        self.meter.read().map(Some)
+        Ok(None)
     }
 
     /// Its first second, in which it connects and prepares, does not count.

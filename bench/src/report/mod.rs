@@ -84,7 +84,7 @@ impl Report {
         let lost = 1.0 - to.rate / from.rate;
         self.verdicts.push(Verdict {
             what: what.to_owned(),
-            measured: format!("loses {:.0} %", lost.max(0.0) * 100.0),
+            measured: format!("loses {:.1} %", lost.max(0.0) * 100.0),
             threshold: format!("under {:.0} %", share * 100.0),
             reached: lost < share,
         });

@@ -50,7 +50,7 @@ pub(crate) fn time(time: Duration) -> String {
 pub(crate) fn bytes(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;
     match megabytes {
-        size if size < 10.0 => format!("{size:.1} MB"),
+        size if size < 100.0 => format!("{size:.1} MB"),
         size if size < 10_000.0 => format!("{size:.0} MB"),
         size => format!("{:.1} GB", size / 1000.0),
     }
@@ -76,6 +76,6 @@ mod tests {
             [time(millisecond / 4), time(millisecond * 25)],
             ["250 µs", "25 ms"]
         );
-        assert_eq!([bytes(1_500_000), bytes(30_000_000)], ["1.5 MB", "30 MB"]);
+        assert_eq!([bytes(1_500_000), bytes(30_000_000)], ["1.5 MB", "30.0 MB"]);
     }
 }

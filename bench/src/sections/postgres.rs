@@ -17,12 +17,16 @@ const PARTS: &[Part] = &[Part::GetOne, Part::Create, Part::TwoServers];
 const OURS: &str = "measured";
 const BARE: &str = "bare";
 
-/// Two servers as anyone starts them share with PostgreSQL and with who asks the cores
-/// that one of them already keeps busy; two that are held to one connection each leave
-/// room, and show whether one is in the other's way.
-const PAIRS: [(&str, &[&str]); 2] = [
-    ("two servers", &[]),
+/// How many connections of a server write at once.
+const WRITERS: u32 = 4;
+
+/// One server, two of them, and how each is started: as anyone would, where two share with
+/// PostgreSQL and with who asks the cores that one already keeps busy; and held to one
+/// connection, where there is room for both, which shows whether one is in the other's way.
+const SERVERS: [(&str, &str, &[&str]); 2] = [
+    ("one server", "two servers", &[]),
     (
+        "one server of one connection",
         "two servers of one connection each",
         &["--database-connections", "1"],
     ),
@@ -70,8 +74,8 @@ pub(crate) fn run(bench: &Bench, report: &mut Report) -> Result<(), Failure> {
         bed.create(report)?;
     }
     if bench.options.wants(Part::TwoServers) {
-        for (which, arguments) in PAIRS {
-            bed.two_servers(report, which, arguments)?;
+        for servers in SERVERS {
+            bed.two_servers(report, servers)?;
         }
     }
     Ok(())
@@ -133,7 +137,7 @@ impl Bed<'_> {
             &self.bench.binary,
             (BARE, &bare),
             &requests,
-            FEW,
+            WRITERS,
         )?;
         let before = self.cards()?;
         let ours = self.against(report, "create, PostgreSQL", &requests, &pgbench, 1.0 / 3.0)?;
@@ -147,12 +151,11 @@ impl Bed<'_> {
         Ok(cards)
     }
 
-    /// Two servers must do more than one, and lose or double nothing.
+    /// Two servers must do no less than one, and lose or double nothing.
     fn two_servers(
         &self,
         report: &mut Report,
-        which: &str,
-        arguments: &[&str],
+        (single, pair, arguments): (&str, &str, &[&str]),
     ) -> Result<(), Failure> {
         let (one, other) = (self.server(arguments)?, self.server(arguments)?);
         let known = &self.seed.known;
@@ -162,10 +165,10 @@ impl Bed<'_> {
             ("GET one, PostgreSQL", loads::get_one(known)),
             ("create, PostgreSQL", loads::create(known)),
         ] {
-            let both = self.load(which, &[&one, &other], MANY, &requests)?;
-            let alone = self.load("one of them", &[&one], MANY, &requests)?;
+            let both = self.load(pair, &[&one, &other], MANY, &requests)?;
+            let alone = self.load(single, &[&one], MANY, &requests)?;
             let figures = race(&[&both, &alone], self.bench.options.length())?;
-            let what = format!("{title}, {which}");
+            let what = format!("{title}, {pair}");
             report.at_least(&what, &figures[0], 1.0, &figures[1]);
             report.figures(title, self.seed.size, &figures);
             created = vec![both.done(), alone.done()];

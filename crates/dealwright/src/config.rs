@@ -46,7 +46,7 @@ pub(crate) struct Configuration {
     #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     /// How many connections to PostgreSQL are opened at most
-    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 8)]
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) database_connections: u16,
     /// From how many milliseconds on a database statement is told to the log;

@@ -147,7 +147,8 @@ pub(super) const LINES: &str = "select quantity, unit_price, discount_percent
      from opportunity_products where workspace_id = $1 and opportunity_id = $2";
 
 /// Keeps what the products of a locked opportunity come to, after they changed. Its
-/// stages count what it is worth, so [`lock_stages`](super::cards::lock_stages) comes first.
+/// stages count what it is worth, so [`lock_stages`](super::cards::lock_stages) comes first,
+/// but within an import.
 pub(super) fn recount(
     tx: &mut Tx<'_>,
     who: &Caller,

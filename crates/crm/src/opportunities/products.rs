@@ -187,8 +187,8 @@ pub fn add_imported_product(
     Ok(line_id)
 }
 
-/// Adds a product to an opportunity, after [`cards::lock_stages`]; the opportunity, and
-/// the row's id.
+/// Adds a product to an opportunity, after [`cards::lock_stages`] or within an
+/// import; the opportunity, and the row's id.
 fn add_line(
     tx: &mut Tx<'_>,
     who: &Caller,

@@ -44,8 +44,9 @@ struct Pool {
     free: Arc<Semaphore>,
     /// Long reads never take all connections.
     scans: Arc<Semaphore>,
-    /// Nor do writes: those of one workspace often wait for each other, and
-    /// reads need not wait with them.
+    /// Nor do writes, nor both together, of four or more: those of one workspace often
+    /// wait for each other, and the more of them wait, the longer each takes. Reads need
+    /// not wait with them.
     writes: Arc<Semaphore>,
     /// The last used on top: its statements and the server's caches are warm.
     idle: Mutex<Vec<Session>>,
@@ -101,7 +102,7 @@ impl Database {
             begin_scan,
             free: Arc::new(Semaphore::new(options.connections.max(1))),
             scans: Arc::new(Semaphore::new((options.connections / 2).max(1))),
-            writes: Arc::new(Semaphore::new((options.connections / 2).max(1))),
+            writes: Arc::new(Semaphore::new((options.connections / 4).max(1))),
             idle: Mutex::default(),
             options,
             counters: Counters::default(),

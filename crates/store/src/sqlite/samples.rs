@@ -20,7 +20,7 @@ const TEXTS: usize = 2048;
 /// How many characters of each text it has at most.
 const CHARACTERS: i64 = 512;
 /// How many parts it knows at most, the most common ones: others are as good as rare.
-const PARTS: usize = 16_384;
+const PARTS: usize = 14_336;
 
 /// To look into one text takes as long as to go through this many entries of a list.
 const ENTRIES_EACH_LOOK: f64 = 192.0;
@@ -153,7 +153,7 @@ impl Outcome {
 }
 
 impl Sample {
-    /// Of these texts, [2048](TEXTS) at most.
+    /// Of these texts, [`TEXTS`] at most.
     fn of(texts: &[String], last: i64) -> Self {
         let mut seen: HashMap<Part, (usize, u32)> = HashMap::new();
         for (index, text) in texts.iter().enumerate() {
@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn a_sample_of_whatever_texts_is_small() {
         let sign = |number: usize| char::from_u32(0x4E00 + number as u32 % 20_000).expect("a sign");
-        // Each twice, and no part of one in another.
+        // Each part in several of them.
         let texts = (0..TEXTS).map(|index| {
             let from = index / 2 * 37;
             String::from_iter((from..from + 500).map(|number| sign(number * 7 + index / 2)))
