@@ -302,7 +302,7 @@ impl ApiError {
     fn store(error: &store::Error) -> Self {
         match error {
             store::Error::Unavailable(reason) => {
-                Self::unavailable("The database can't be reached").with_cause(reason)
+                Self::unavailable("The database can't be reached or is too busy").with_cause(reason)
             }
             store::Error::Locked => Self::unavailable("Other calls hold the same records"),
             store::Error::Full => Self {

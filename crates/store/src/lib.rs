@@ -625,6 +625,18 @@ impl<'a> Tx<'a> {
         }
     }
 
+    /// The error by which a closure has itself run again, in a new transaction: what it
+    /// has locked is not what it needs, because others wrote while it waited for that.
+    /// When it has not helped several times, it is what the caller gets. SQLite, where
+    /// nobody else writes meanwhile, has no use for it.
+    #[must_use]
+    pub fn start_over(&mut self) -> Error {
+        match self.db.session {
+            Session::Sqlite(_) => Error::Locked,
+            Session::Postgres(session) => session.start_over(),
+        }
+    }
+
     /// Runs `f` so that it can fail alone: what it wrote is undone when it
     /// returns `Err`, and the transaction goes on. It costs no round trip.
     ///

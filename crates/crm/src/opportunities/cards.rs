@@ -486,6 +486,9 @@ pub(super) fn stages_of_sql(engine: Engine) -> String {
 /// nor in `target`, until the end of the transaction; the stages that there
 /// are, of one writer only the target. Before the opportunities are locked, so that
 /// no two wait for each other.
+///
+/// While it waits others may move one of the opportunities. Several are looked at again,
+/// since each would have its stage locked out of turn; one alone is by [`place`].
 pub(super) fn lock_stages(
     tx: &mut Tx<'_>,
     who: &Caller,
@@ -493,14 +496,28 @@ pub(super) fn lock_stages(
     target: Option<Uuid>,
 ) -> Result<Vec<(PlacementPipeline, PlacementStage)>> {
     let mut stages = Vec::from_iter(target);
-    if !tx.engine().has_one_writer() {
-        stages.extend(tx.query(
-            &stages_of_sql(tx.engine()),
-            &store::params![who.workspace_id, opportunity_ids],
-            |row| row.get::<Uuid>(0),
-        )?);
+    if tx.engine().has_one_writer() {
+        return lock(tx, who, stages);
     }
-    lock(tx, who, stages)
+    let several = opportunity_ids.len() > 1;
+    let sql = stages_of_sql(tx.engine());
+    let of_opportunities = store::params![who.workspace_id, opportunity_ids];
+    let standing = |tx: &Tx<'_>| tx.query(&sql, &of_opportunities, |row| row.get::<Uuid>(0));
+    stages.extend(standing(tx)?);
+    let locked = lock(tx, who, stages)?;
+    if several && !are_among(&locked, standing(tx)?) {
+        return Err(tx.start_over().into());
+    }
+    Ok(locked)
+}
+
+/// Whether all of these stages are locked.
+fn are_among(
+    locked: &[(PlacementPipeline, PlacementStage)],
+    stages: impl IntoIterator<Item = Uuid>,
+) -> bool {
+    let is_locked = |id| locked.iter().any(|(_, stage)| stage.id == id);
+    stages.into_iter().all(is_locked)
 }
 
 /// Lets nobody else count cards in these stages until the end of the
@@ -581,14 +598,6 @@ pub(crate) fn place(
     let automations = &target.automations;
     let stages = lock_stages(tx, who, vec![opportunity_id], Some(target.stage_id))?;
     let mut opportunity = record::lock::<Opportunity>(tx, who, opportunity_id)?;
-    let target = target_in(
-        tx,
-        who,
-        stages,
-        Some(target.pipeline_id),
-        target.stage_id,
-        target.position,
-    )?;
     let mut cards = tx.query(
         STANDING,
         &store::params![who.workspace_id, opportunity_id],
@@ -601,6 +610,18 @@ pub(crate) fn place(
                 closes: row.get::<bool>(4)? || row.get::<bool>(5)?,
             })
         },
+    )?;
+    let standing = cards.iter().map(|card| card.stage_id);
+    if !tx.engine().has_one_writer() && !are_among(&stages, standing) {
+        return Err(tx.start_over().into());
+    }
+    let target = target_in(
+        tx,
+        who,
+        stages,
+        Some(target.pipeline_id),
+        target.stage_id,
+        target.position,
     )?;
     cards.sort_unstable_by_key(|card| card.id);
     let there = cards

@@ -225,6 +225,13 @@ impl Session {
         self.again.get()
     }
 
+    /// Has the transaction fail, and run again.
+    pub(crate) fn start_over(&self) -> Error {
+        self.doomed.set(true);
+        self.again.set(true);
+        Error::Locked
+    }
+
     /// Runs statements without parameters, outside what is queued.
     pub(super) fn batch(&self, sql: &str) -> Result<(), Error> {
         self.drive(self.client.batch_execute(sql))

@@ -260,6 +260,44 @@ on_both_engines! {
         assert_eq!((outcome(gone), outcome(called)), ("done".to_owned(), "done".to_owned()));
     }
 
+    async fn a_card_that_goes_elsewhere_while_its_move_waits_has_that_begin_anew(world) {
+        let ids = world.write(|tx, desk| {
+            (0..2).map(|_| {
+                Ok(desk.create(tx, json!({ "name": "Deal", "stage_id": desk.stages[2] }))?.id)
+            }).collect::<Result<Vec<_>>>()
+        }).await.unwrap();
+        let (one, several) = (ids[0], ids.clone());
+        for (round, alone) in [true, false].into_iter().enumerate() {
+            let before = world.store.stats().retries;
+            let several = several.clone();
+            // The second waits for the stage that the card leaves for one that is before it.
+            let (first, second) = world.overlapping(
+                move |tx, desk| desk.move_to(tx, one, desk.stages[round], 0).map(drop),
+                move |tx, desk| {
+                    let to = desk.target(desk.stages[2], 0);
+                    if alone {
+                        return move_to(tx, &desk.who, one, &to).map(drop);
+                    }
+                    let input = given(json!({
+                        "ids": several, "pipeline_id": to.pipeline_id, "stage_id": to.stage_id,
+                    }));
+                    bulk_move(tx, &desk.who, &input).map(drop)
+                },
+            ).await;
+            assert_eq!((outcome(first), outcome(second)), ("done".to_owned(), "done".to_owned()));
+            let begun_anew = world.store.stats().retries > before;
+            assert_eq!(begun_anew, world.store.engine() == store::Engine::Postgres);
+            let ids = ids.clone();
+            world.read(move |db, desk| {
+                for id in ids {
+                    let at = desk.get(db, id)?.placements.first().map(|card| card.stage_id);
+                    assert_eq!(at, Some(desk.stages[2]));
+                }
+                Ok(())
+            }).await.unwrap();
+        }
+    }
+
     async fn bulk_moves_of_the_same_cards_in_opposite_orders_both_end_well(world) {
         let (ids, other, stage) = world.write(|tx, desk| {
             let ids: Result<Vec<_>> = (0..6).map(|_| Ok(desk.opportunity(tx, "Deal")?.id)).collect();
