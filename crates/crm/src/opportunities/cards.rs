@@ -16,11 +16,11 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::events::{self, Automations, Trigger};
 use crate::pipelines::{Pipeline, Stage};
-use crate::rank::Rank;
 use crate::record::{self, Columns, change};
 use crate::text::{Name, Text};
 use crate::time::Timestamp;
 
+use super::spots::spot;
 use super::{Opportunity, Placing, Status, status, write_changes};
 
 /// A card: an opportunity's place in a pipeline.
@@ -128,9 +128,9 @@ pub(crate) enum Mode {
 /// end of the transaction, and the index wanted there.
 #[derive(Debug)]
 pub(crate) struct CheckedTarget {
-    pipeline: PlacementPipeline,
-    stage: PlacementStage,
-    position: i64,
+    pub(super) pipeline: PlacementPipeline,
+    pub(super) stage: PlacementStage,
+    pub(super) position: i64,
 }
 
 impl CheckedTarget {
@@ -161,14 +161,6 @@ impl CheckedTarget {
             (pipeline, stage),
         )
     }
-}
-
-/// A free place in a stage.
-#[derive(Debug)]
-pub(super) struct Spot {
-    rank: Rank,
-    /// The index of the card that takes it.
-    position: i64,
 }
 
 /// Moves the opportunity: afterwards it has one card, there.
@@ -373,106 +365,6 @@ pub(super) fn put_first_card(
     )?;
     Ok(target.placement(id, opportunity_id, spot.position, entered_stage_at))
 }
-
-/// The statement that reads the ranks of a stage without the card of the
-/// opportunity `$3`.
-pub(super) fn neighbours_sql(order: &str) -> String {
-    format!(
-        "select rank from cards where workspace_id = $1 and stage_id = $2 and opportunity_id <> $3
-         order by rank {order} limit $4 offset $5"
-    )
-}
-
-/// A rank that gives the card of an opportunity its index among the others of
-/// the stage.
-fn spot(
-    tx: &mut Tx<'_>,
-    who: &Caller,
-    target: &CheckedTarget,
-    opportunity_id: Uuid,
-) -> Result<Spot> {
-    let free = free_spot(tx, who, target, opportunity_id)?;
-    if !free.rank.is_long() {
-        return Ok(free);
-    }
-    spread(tx, who, target, &free.rank)?;
-    free_spot(tx, who, target, opportunity_id)
-}
-
-/// Gives the cards around a rank that has become long short ranks again.
-fn spread(tx: &mut Tx<'_>, who: &Caller, target: &CheckedTarget, around: &Rank) -> Result<()> {
-    let (from, to) = around.neighbourhood();
-    let neighbourhood = store::params![
-        who.workspace_id,
-        target.stage.id,
-        from.as_str(),
-        to.as_str()
-    ];
-    let opportunities = tx.query(
-        "select opportunity_id from cards
-         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4
-         order by rank",
-        &neighbourhood,
-        |row| row.get::<Uuid>(0),
-    )?;
-    // Out of the way first, so that no new rank meets an old one.
-    tx.execute(
-        "update cards set rank = '~' || rank
-         where workspace_id = $1 and stage_id = $2 and rank >= $3 and rank < $4",
-        &neighbourhood,
-    )?;
-    for (id, rank) in opportunities.iter().zip(around.spread(opportunities.len())) {
-        tx.execute(
-            "update cards set rank = $4
-             where workspace_id = $1 and opportunity_id = $2 and pipeline_id = $3",
-            &store::params![who.workspace_id, *id, target.pipeline.id, rank.as_str()],
-        )?;
-    }
-    Ok(())
-}
-
-fn free_spot(
-    db: &Db<'_>,
-    who: &Caller,
-    target: &CheckedTarget,
-    opportunity_id: Uuid,
-) -> Result<Spot> {
-    let stage = store::params![who.workspace_id, target.stage.id, opportunity_id];
-    let neighbours = |order: &str, limit: i64, offset: i64| {
-        let mut params = stage.to_vec();
-        params.extend(store::params![limit, offset]);
-        db.query(&neighbours_sql(order), &params, |row| {
-            row.get::<String>(0).map(Rank::from_stored)
-        })
-    };
-    if target.position <= 0 {
-        let top = neighbours("asc", 1, 0)?;
-        return Ok(Spot {
-            rank: Rank::between(None, top.first()),
-            position: 0,
-        });
-    }
-    let others = db.query_one(OTHERS, &stage, |row| row.get(0))?;
-    if target.position >= others {
-        let last = neighbours("desc", 1, 0)?;
-        return Ok(Spot {
-            rank: Rank::between(last.first(), None),
-            position: others,
-        });
-    }
-    let around = neighbours("asc", 2, target.position - 1)?;
-    Ok(Spot {
-        rank: Rank::between(around.first(), around.get(1)),
-        position: target.position,
-    })
-}
-
-/// How many cards stand in a stage besides that of the opportunity `$3`.
-pub(super) const OTHERS: &str = "select coalesce(
-                (select counted_before(n.counts, '~') from card_counts n
-                 where n.workspace_id = $1 and n.stage_id = $2 and n.prefix = ''), 0)
-            - (select count(*) from cards own
-               where own.workspace_id = $1 and own.opportunity_id = $3 and own.stage_id = $2)";
 
 /// The statement that finds the stages where opportunities stand.
 pub(super) fn stages_of_sql(engine: Engine) -> String {

@@ -9,6 +9,7 @@ mod margin;
 mod people;
 mod product_costs;
 mod products;
+mod spots;
 mod status;
 #[cfg(test)]
 mod tests;

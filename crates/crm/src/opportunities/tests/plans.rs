@@ -338,13 +338,13 @@ on_both_engines! {
         world.read(|db, desk| {
             let own = middle(db, &desk.who)?[0];
             let stage = store::params![desk.who.workspace_id, desk.lead(), own];
-            assert_through(db, "others", cards::OTHERS, &stage, [
+            assert_through(db, "others", spots::OTHERS, &stage, [
                 &["PRIMARY KEY (workspace_id=? AND opportunity_id=?)"],
                 &["cards_pkey"],
             ])?;
             for (order, limit, offset) in [("asc", 1, 0), ("asc", 2, 5), ("desc", 1, 0)] {
                 let params = store::params![desk.who.workspace_id, desk.lead(), own, limit, offset];
-                let sql = cards::neighbours_sql(order);
+                let sql = spots::neighbours_sql(order);
                 assert_through(db, order, &sql, &params, [
                     &["cards_by_stage (workspace_id=? AND stage_id=?)"],
                     &["using cards_by_stage"],
